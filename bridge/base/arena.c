@@ -1,0 +1,103 @@
+#include "bridge/base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct arena_chunk {
+    struct arena_chunk *previous;
+    size_t used;
+    size_t capacity;
+    _Alignas(max_align_t) uint8_t data[];
+};
+
+struct arena {
+    struct arena_chunk *chunk; /* the newest; the older ones are full */
+    size_t handed_out;
+    size_t max;
+};
+
+/* A single event with its headers fits into the first chunk: about 2 KB were counted for a Maesn
+ * event. */
+static const size_t chunk_min = 3072;
+
+struct arena *arena_new(size_t max)
+{
+    struct arena *a = calloc(1, sizeof(*a));
+    if (a != NULL)
+        a->max = max;
+    return a;
+}
+
+void arena_free(struct arena *a)
+{
+    if (a == NULL)
+        return;
+    for (struct arena_chunk *chunk = a->chunk, *previous; chunk != NULL; chunk = previous) {
+        previous = chunk->previous;
+        free(chunk);
+    }
+    free(a);
+}
+
+static struct arena_chunk *arena_add_chunk(struct arena *a, size_t size)
+{
+    size_t capacity = a->chunk == NULL ? chunk_min : a->chunk->capacity * 2;
+    if (capacity < size)
+        capacity = size;
+    struct arena_chunk *chunk = malloc(sizeof(*chunk) + capacity);
+    if (chunk == NULL)
+        return NULL;
+    chunk->previous = a->chunk;
+    chunk->used = 0;
+    chunk->capacity = capacity;
+    a->chunk = chunk;
+    return chunk;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+    if (size > a->max - a->handed_out || size > SIZE_MAX - align)
+        return NULL;
+
+    size_t rounded = (size + align - 1) / align * align;
+    struct arena_chunk *chunk = a->chunk;
+    if (chunk == NULL || chunk->capacity - chunk->used < rounded)
+        chunk = arena_add_chunk(a, rounded);
+    if (chunk == NULL)
+        return NULL;
+
+    void *memory = chunk->data + chunk->used;
+    chunk->used += rounded;
+    a->handed_out += size;
+    return memory;
+}
+
+char *arena_dup(struct arena *a, struct bytes bytes)
+{
+    if (bytes.data == NULL || bytes.len == SIZE_MAX)
+        return NULL;
+    char *copy = arena_alloc(a, bytes.len + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, bytes.data, bytes.len);
+    copy[bytes.len] = '\0';
+    return copy;
+}
+
+char *arena_printf(struct arena *a, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = len < 0 ? NULL : arena_alloc(a, (size_t)len + 1);
+    if (text == NULL)
+        return NULL;
+
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return text;
+}

@@ -1,0 +1,90 @@
+#include "bridge/base/secret.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "bridge/base/buf.h"
+#include "bridge/base/crypto.h"
+#include "bridge/base/file.h"
+#include "bridge/base/scoped.h"
+
+struct secret {
+    atomic_uint refs;
+    struct hmac_key *key;
+    size_t len;
+    uint8_t text[];
+};
+
+enum status secret_new(struct bytes text, struct secret **ret, struct diag *diag)
+{
+    if (text.len == 0)
+        return diag_set(diag, STATUS_INVALID, "the secret is empty");
+    if (text.len > SECRET_MAX)
+        return diag_set(diag, STATUS_INVALID, "the secret is longer than %d bytes", SECRET_MAX);
+    struct secret *s = calloc(1, sizeof(*s) + text.len);
+    if (s == NULL)
+        return STATUS_NOMEM;
+    enum status status = hmac_key_new(text, &s->key);
+    if (status != STATUS_OK) {
+        free(s);
+        return status;
+    }
+    atomic_init(&s->refs, 1);
+    s->len = text.len;
+    memcpy(s->text, text.data, text.len);
+    *ret = s;
+    return STATUS_OK;
+}
+
+static void buf_wipe_done(struct buf *b)
+{
+    if (b->data != NULL)
+        crypto_wipe(b->data, b->capacity);
+    buf_done(b);
+}
+
+enum status secret_from_file(const char *path, struct secret **ret, struct diag *diag)
+{
+    CLEANUP(buf_wipe_done) struct buf content;
+    buf_init(&content, SECRET_MAX + 2);
+    enum status status =
+        buf_reserve(&content, SECRET_MAX + 2); /* one block: no copy is left behind by growing */
+    if (status == STATUS_OK)
+        status = file_read(path, &content, diag);
+    if (status != STATUS_OK)
+        return status;
+
+    struct bytes text = buf_bytes(&content);
+    if (text.len > 0 && text.data[text.len - 1] == '\n')
+        text.len--;
+    if (text.len > 0 && text.len < content.len && text.data[text.len - 1] == '\r')
+        text.len--;
+    struct diag why = {0};
+    status = secret_new(text, ret, &why);
+    return status == STATUS_INVALID ? diag_set(diag, status, "%s: %s", path, why.text) : status;
+}
+
+struct secret *secret_ref(struct secret *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void secret_unref(struct secret *s)
+{
+    if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    hmac_key_free(s->key);
+    crypto_wipe(s->text, s->len);
+    free(s);
+}
+
+struct bytes secret_bytes(const struct secret *s)
+{
+    return bytes_of(s->text, s->len);
+}
+
+const struct hmac_key *secret_hmac_key(const struct secret *s)
+{
+    return s->key;
+}

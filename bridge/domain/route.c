@@ -1,0 +1,107 @@
+#include "bridge/domain/route.h"
+
+#include <ctype.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "bridge/base/arena.h"
+#include "bridge/base/secret.h"
+#include "bridge/domain/provider.h"
+
+/* A part of a specification, e.g. "journal-entry". */
+#define SPECIFICATION_PART_MAX 64
+
+/* Paths, names and the two derived texts together; paths are bounded by the HTTP header block. */
+static const size_t route_bytes_max = 65536;
+
+struct route_box {
+    struct route route; /* first: a route is found again from its address */
+    atomic_uint refs;
+    struct arena *arena;
+};
+
+void slug(const char *text, size_t max_len, char *ret)
+{
+    size_t len = 0;
+    bool gap = false;
+    for (; *text != '\0' && len < max_len; text++) {
+        if (!isalnum((unsigned char)*text)) {
+            gap = len > 0;
+            continue;
+        }
+        if (gap && len + 1 < max_len)
+            ret[len++] = '-';
+        else if (gap)
+            break;
+        gap = false;
+        ret[len++] = (char)tolower((unsigned char)*text);
+    }
+    ret[len] = '\0';
+}
+
+static const char *specification(struct arena *a, const struct route_fields *fields)
+{
+    char resource[SPECIFICATION_PART_MAX + 1] = "all", event[SPECIFICATION_PART_MAX + 1] = "all";
+    if (fields->resource != NULL)
+        slug(fields->resource, SPECIFICATION_PART_MAX, resource);
+    if (fields->event != NULL)
+        slug(fields->event, SPECIFICATION_PART_MAX, event);
+    return arena_printf(a, "%s/%s/%s/%s", fields->provider->name, fields->account, resource, event);
+}
+
+enum status route_new(const struct route_fields *fields, struct route **ret)
+{
+    struct arena *a = arena_new(route_bytes_max);
+    struct route_box *box = calloc(1, sizeof(*box));
+    if (a == NULL || box == NULL) {
+        arena_free(a);
+        free(box);
+        return STATUS_NOMEM;
+    }
+    atomic_init(&box->refs, 1);
+    box->arena = a;
+    struct route *r = &box->route;
+    r->path = arena_dup(a, bytes_of_text(fields->path));
+    r->provider = fields->provider;
+    r->account = arena_dup(a, bytes_of_text(fields->account));
+    r->system = arena_dup(a, bytes_of_text(fields->system));
+    r->specification = specification(a, fields);
+    r->source =
+        arena_printf(a, "/%s/%s/%s", fields->provider->name, fields->system, fields->account);
+    r->state = fields->state;
+    r->current_secret = fields->current_secret == NULL ? NULL : secret_ref(fields->current_secret);
+    r->previous_secret =
+        fields->previous_secret == NULL ? NULL : secret_ref(fields->previous_secret);
+    r->token = fields->token == NULL ? NULL : secret_ref(fields->token);
+    if (r->path == NULL || r->account == NULL || r->system == NULL || r->specification == NULL ||
+        r->source == NULL) {
+        route_unref(r);
+        return STATUS_NOMEM;
+    }
+    *ret = r;
+    return STATUS_OK;
+}
+
+struct route *route_ref(const struct route *r)
+{
+    struct route_box *box = (struct route_box *)r;
+    atomic_fetch_add_explicit(&box->refs, 1, memory_order_relaxed);
+    return &box->route;
+}
+
+void route_unref(const struct route *r)
+{
+    struct route_box *box = (struct route_box *)r;
+    if (box == NULL || atomic_fetch_sub_explicit(&box->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    secret_unref(box->route.current_secret);
+    secret_unref(box->route.previous_secret);
+    secret_unref(box->route.token);
+    arena_free(box->arena);
+    free(box);
+}
+
+bool route_has_secret(const struct route *r)
+{
+    return r->current_secret != NULL || r->previous_secret != NULL || r->token != NULL;
+}

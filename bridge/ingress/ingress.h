@@ -1,0 +1,71 @@
+/* The public listener: callbacks come in, are verified, unified, published, and answered when they
+ * are durable. */
+#pragma once
+
+#include "bridge/base/address.h"
+#include "bridge/domain/envelope.h"
+#include "bridge/domain/event_sink.h"
+#include "bridge/domain/registry.h"
+#include "bridge/ops/metrics.h"
+#include "bridge/ops/rejections.h"
+
+struct ingress;
+
+/* Files of the public listener's TLS; "" for none. */
+struct ingress_tls_options {
+    const char *certificate_file;
+    const char *key_file;
+    const char *client_ca_file; /* not "": a client certificate signed by it is required */
+};
+
+/* Borrowed; must outlive the ingress. */
+struct ingress_options {
+    struct address listen;
+    unsigned threads; /* 0: one per core, at most 4 */
+    int64_t deadline_ms;
+    int64_t header_timeout_ms;
+    int64_t body_timeout_ms;
+    int64_t idle_timeout_ms;
+    size_t connections_max;
+    size_t in_flight_max;
+    size_t in_flight_max_bytes;
+    size_t body_max_bytes;
+    struct ingress_tls_options tls;
+    struct envelope_options envelope;
+    struct provider_options provider;
+    const struct provider *const
+        *providers; /* NULL-terminated: for metrics' labels and header names */
+    struct registry *registry;
+    struct event_sink *sink;
+    struct metrics *metrics;
+    struct rejections *rejections;
+};
+
+/* Opens the sockets and starts the loop threads.
+ * Owns:   on STATUS_OK the caller frees *ret with ingress_free().
+ * Errors: STATUS_INVALID (a TLS file, an address), STATUS_UNAVAILABLE (cannot listen),
+ * STATUS_NOMEM; diag says why.
+ */
+enum status ingress_new(const struct ingress_options *opt, struct ingress **ret, struct diag *diag)
+    MUST_CHECK;
+
+uint16_t ingress_port(const struct ingress *in);
+
+/* Reads the TLS files again, keeping the old ones for handshakes under way.
+ * Errors: STATUS_INVALID: the old certificate stays in force, diag says why. STATUS_NOMEM.
+ */
+enum status ingress_reload_tls(struct ingress *in, struct diag *diag) MUST_CHECK;
+
+/* Whether every loop thread has turned within the last max_age_ms: for /livez. Thread: any. */
+bool ingress_is_alive(const struct ingress *in, int64_t max_age_ms);
+
+/* From now on every answer closes its connection, new ones are still accepted. Thread: any. */
+void ingress_drain(struct ingress *in);
+
+/* Stops accepting and waits until every request is answered, or until the instant has come, when
+ * what is left is cut. Returns how many requests were cut. Thread: the one that owns the ingress.
+ */
+size_t ingress_stop(struct ingress *in, int64_t until_mono_ms);
+
+/* After ingress_stop(). */
+void ingress_free(struct ingress *in);
