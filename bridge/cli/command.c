@@ -1,0 +1,270 @@
+#include "bridge/cli/command.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bridge/base/nearest.h"
+#include "bridge/cli/version.h"
+
+/* Options and operands one command may have; the largest table has far fewer. */
+#define OPTIONS_MAX 24
+#define OPERANDS_MAX 16
+
+struct invocation {
+    const struct command *command;
+    const char
+        *values[OPTIONS_MAX]; /* of the option of the same index; "" for a flag that was given */
+    const char *operands[OPERANDS_MAX];
+    size_t operands_len;
+};
+
+/* Understood by every command, after its own. */
+static const struct command_option common_options[] = {
+    {"config", "FILE", "The settings. Default /etc/maesn-bridge/bridge.yaml."},
+    {"output", "FORMAT", "\"text\" (default) or \"json\", for programs."},
+    {"help", NULL, "Prints this text."},
+    {0},
+};
+
+/* The index-th option, the command's own first; NULL behind the last. */
+static const struct command_option *option_at(const struct command *command, size_t index)
+{
+    size_t own = 0;
+    while (command->options != NULL && command->options[own].name != NULL)
+        own++;
+    if (index < own)
+        return &command->options[index];
+    const size_t common = sizeof(common_options) / sizeof(common_options[0]) - 1;
+    return index < own + common ? &common_options[index - own] : NULL;
+}
+
+static size_t find_option(const struct command *command, const char *name, size_t name_len)
+{
+    for (size_t i = 0; option_at(command, i) != NULL; i++) {
+        const char *candidate = option_at(command, i)->name;
+        if (strlen(candidate) == name_len && memcmp(candidate, name, name_len) == 0)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+const char *invocation_value(const struct invocation *in, const char *name)
+{
+    size_t index = find_option(in->command, name, strlen(name));
+    assert(index < OPTIONS_MAX);
+    return in->values[index];
+}
+
+bool invocation_has(const struct invocation *in, const char *name)
+{
+    return invocation_value(in, name) != NULL;
+}
+
+const char *invocation_operand(const struct invocation *in, size_t n)
+{
+    return n < in->operands_len ? in->operands[n] : NULL;
+}
+
+const char *invocation_config(const struct invocation *in)
+{
+    const char *given = invocation_value(in, "config");
+    return given == NULL ? "/etc/maesn-bridge/bridge.yaml" : given;
+}
+
+bool invocation_wants_json(const struct invocation *in)
+{
+    const char *format = invocation_value(in, "output");
+    return format != NULL && strcmp(format, "json") == 0;
+}
+
+bool invocation_wants_colour(const struct invocation *in)
+{
+    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+    return !invocation_wants_json(in) && isatty(STDOUT_FILENO) == 1 &&
+           (no_colour == NULL || no_colour[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+/* --- help ---------------------------------------------------------------------------------- */
+
+static void print_options(const struct command *command)
+{
+    puts("\nOptions:");
+    for (size_t i = 0; option_at(command, i) != NULL; i++) {
+        const struct command_option *option = option_at(command, i);
+        char left[64];
+        snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument == NULL ? "" : " ",
+                 option->argument == NULL ? "" : option->argument);
+        printf("  %-28s %s\n", left, option->doc);
+    }
+}
+
+static void print_help(const struct command *command)
+{
+    printf("Usage: maesn-bridge %s [options]%s%s\n\n%s\n", command->name,
+           command->operands[0] == '\0' ? "" : " ", command->operands, command->description);
+    print_options(command);
+    if (command->examples != NULL)
+        printf("\nExamples:\n%s\n", command->examples);
+    if (command->exit_codes != NULL)
+        printf("\nExit codes:\n%s\n", command->exit_codes);
+}
+
+static void print_overview(const struct command *const commands[], FILE *to)
+{
+    fputs("Usage: maesn-bridge COMMAND [options]\n\n"
+          "Takes signed accounting webhooks to Kafka: verified at the door, answered 200 only when "
+          "durable.\n\n"
+          "Commands:\n",
+          to);
+    for (size_t i = 0; commands[i] != NULL; i++)
+        fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`maesn-bridge COMMAND --help` tells more; `maesn-bridge --version` names the "
+          "libraries.\n",
+          to);
+}
+
+/* --- parsing ------------------------------------------------------------------------------- */
+
+static enum exit_code usage_error(const struct command *command, const char *what, const char *name,
+                                  const char *suggestion)
+{
+    fprintf(stderr, "maesn-bridge%s%s: %s: %s", command == NULL ? "" : " ",
+            command == NULL ? "" : command->name, what, name);
+    if (suggestion != NULL)
+        fprintf(stderr, " (did you mean \"%s\"?)", suggestion);
+    fprintf(stderr, "\nTry `maesn-bridge%s%s --help`.\n", command == NULL ? "" : " ",
+            command == NULL ? "" : command->name);
+    return EXIT_CODE_USAGE;
+}
+
+static const char *nearest_option(const struct command *command, const char *name)
+{
+    const char *names[OPTIONS_MAX + 1] = {0};
+    for (size_t i = 0; option_at(command, i) != NULL; i++)
+        names[i] = option_at(command, i)->name;
+    return nearest_name(names, name);
+}
+
+/* Takes the option argv[*at], and its argument; moves *at to the last word taken. */
+static enum exit_code take_option(struct invocation *in, int argc, char **argv, int *at)
+{
+    const char *name = argv[*at] + 2;
+    const char *equals = strchr(name, '=');
+    size_t name_len = equals == NULL ? strlen(name) : (size_t)(equals - name);
+    size_t index = find_option(in->command, name, name_len);
+    if (index == SIZE_MAX)
+        return usage_error(in->command, "unknown option", argv[*at],
+                           nearest_option(in->command, name));
+
+    const struct command_option *option = option_at(in->command, index);
+    if (in->values[index] != NULL)
+        return usage_error(in->command, "given twice", argv[*at], NULL);
+    if (option->argument == NULL && equals != NULL)
+        return usage_error(in->command, "takes no value", argv[*at], NULL);
+    if (option->argument != NULL && equals == NULL && *at + 1 >= argc)
+        return usage_error(in->command, "needs a value", argv[*at], NULL);
+    in->values[index] = option->argument == NULL ? "" : equals != NULL ? equals + 1 : argv[++*at];
+    return EXIT_CODE_FINE;
+}
+
+static enum exit_code parse(struct invocation *in, int argc, char **argv)
+{
+    bool only_operands = false;
+    for (int at = 0; at < argc; at++) {
+        if (!only_operands && strcmp(argv[at], "--") == 0) {
+            only_operands = true;
+        } else if (!only_operands && strcmp(argv[at], "-h") == 0) {
+            in->values[find_option(in->command, "help", 4)] = "";
+        } else if (!only_operands && strncmp(argv[at], "--", 2) == 0) {
+            enum exit_code code = take_option(in, argc, argv, &at);
+            if (code != EXIT_CODE_FINE)
+                return code;
+        } else if (!only_operands && argv[at][0] == '-' && argv[at][1] != '\0') {
+            return usage_error(in->command, "unknown option", argv[at], NULL);
+        } else if (in->operands_len == in->command->operands_max) {
+            return usage_error(in->command, "unexpected operand", argv[at], NULL);
+        } else {
+            assert(in->operands_len < OPERANDS_MAX);
+            in->operands[in->operands_len++] = argv[at];
+        }
+    }
+    return EXIT_CODE_FINE;
+}
+
+static enum exit_code run(const struct command *command, int argc, char **argv)
+{
+    struct invocation in = {.command = command};
+    enum exit_code code = parse(&in, argc, argv);
+    if (code != EXIT_CODE_FINE)
+        return code;
+    if (invocation_has(&in, "help")) {
+        print_help(command);
+        return EXIT_CODE_FINE;
+    }
+    const char *format = invocation_value(&in, "output");
+    if (format != NULL && strcmp(format, "json") != 0 && strcmp(format, "text") != 0)
+        return usage_error(command, "--output is neither text nor json", format, NULL);
+    if (in.operands_len < command->operands_min)
+        return usage_error(command, "expected operands", command->operands, NULL);
+    return command->run(&in);
+}
+
+/* How many words of argv the command's name takes; 0 if argv names another. */
+static int match(const struct command *command, int argc, char **argv)
+{
+    const char *name = command->name;
+    int words = 0;
+    for (; words < argc; words++) {
+        size_t len = strcspn(name, " ");
+        if (strlen(argv[words]) != len || memcmp(argv[words], name, len) != 0)
+            return 0;
+        name += len;
+        if (*name == '\0')
+            return words + 1;
+        name++;
+    }
+    return 0;
+}
+
+static enum exit_code unknown_command(const struct command *const commands[], int argc, char **argv)
+{
+    char given[128];
+    bool two_words = argc > 1 && argv[1][0] != '-';
+    snprintf(given, sizeof(given), "%s%s%s", argv[0], two_words ? " " : "",
+             two_words ? argv[1] : "");
+    const char *names[64] = {0};
+    for (size_t i = 0; commands[i] != NULL && i < 63; i++)
+        names[i] = commands[i]->name;
+    const char *suggestion = nearest_name(names, given);
+    if (suggestion == NULL)
+        suggestion = nearest_name(names, argv[0]);
+    return usage_error(NULL, "unknown command", given, suggestion);
+}
+
+enum exit_code command_dispatch(const struct command *const commands[], int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(commands, stderr);
+        return EXIT_CODE_USAGE;
+    }
+    argc--;
+    argv++;
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+        strcmp(argv[0], "help") == 0) {
+        print_overview(commands, stdout);
+        return EXIT_CODE_FINE;
+    }
+    if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "-V") == 0) {
+        version_print();
+        return EXIT_CODE_FINE;
+    }
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        int words = match(commands[i], argc, argv);
+        if (words > 0)
+            return run(commands[i], argc - words, argv + words);
+    }
+    return unknown_command(commands, argc, argv);
+}

@@ -1,0 +1,10 @@
+/* What this program is made of. */
+#pragma once
+
+#include "bridge/base/buf.h"
+
+/* Prints the version and those of the libraries, as built and as loaded, to stdout. */
+void version_print(void);
+
+/* Appends the same as a JSON object: the body of /version. */
+void version_json(struct buf *ret);
