@@ -134,7 +134,7 @@ static enum exit_code usage_error(const struct command *command, const char *wha
     fprintf(stderr, "maesn-bridge%s%s: %s: %s", command == NULL ? "" : " ",
             command == NULL ? "" : command->name, what, name);
     if (suggestion != NULL)
-        fprintf(stderr, " (did you mean \"%s\"?)", suggestion);
+        fprintf(stderr, " (did you mean \"%s%s\"?)", name[0] == '-' ? "--" : "", suggestion);
     fprintf(stderr, "\nTry `maesn-bridge%s%s --help`.\n", command == NULL ? "" : " ",
             command == NULL ? "" : command->name);
     return EXIT_CODE_USAGE;

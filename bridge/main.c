@@ -1,0 +1,16 @@
+/* argv to the subcommand table, nothing else. */
+
+#include "bridge/base/crypto.h"
+#include "bridge/cli/keygen.h"
+
+static const struct command *const commands[] = {
+    &keygen_command,
+    NULL,
+};
+
+int main(int argc, char **argv)
+{
+    if (crypto_start() != STATUS_OK)
+        return EXIT_CODE_INTERNAL;
+    return (int)command_dispatch(commands, argc, argv);
+}
