@@ -9,7 +9,7 @@
 
 struct admin;
 
-/* Borrowed; must outlive the listener. */
+/* Borrowed; must outlive the listener. The functions are called in its thread. */
 struct admin_options {
     struct address listen;
     struct metrics *metrics;
@@ -21,9 +21,10 @@ struct admin_options {
 };
 
 /* Starts one thread that serves it.
+ *
  * Owns:   on STATUS_OK the caller frees *ret with admin_free(), which stops the thread.
- * Errors: STATUS_UNAVAILABLE the address cannot be bound; STATUS_INVALID; diag says why.
- * STATUS_NOMEM.
+ * Errors: STATUS_UNAVAILABLE the address cannot be bound, or the thread not be started;
+ *         STATUS_INVALID the host does not resolve; diag says why. STATUS_NOMEM.
  */
 enum status admin_new(const struct admin_options *opt, struct admin **ret, struct diag *diag)
     MUST_CHECK;
