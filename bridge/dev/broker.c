@@ -15,7 +15,12 @@ struct broker {
 };
 
 DEFINE_CLEANUP(struct broker *, broker_free)
-DEFINE_CLEANUP(rd_kafka_conf_t *, rd_kafka_conf_destroy)
+
+static void conf_done(rd_kafka_conf_t **conf)
+{
+    if (*conf != NULL) /* rd_kafka_conf_destroy() minds */
+        rd_kafka_conf_destroy(*conf);
+}
 
 static void ignore_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -24,7 +29,7 @@ static void ignore_log(const rd_kafka_t *rk, int level, const char *facility, co
 
 static enum status start_cluster(struct broker *b, struct diag *diag)
 {
-    CLEANUP(rd_kafka_conf_destroy_scoped) rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    CLEANUP(conf_done) rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, ignore_log);
     char why[256];
     b->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));

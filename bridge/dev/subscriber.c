@@ -12,8 +12,13 @@ struct subscriber {
 };
 
 DEFINE_CLEANUP(struct subscriber *, subscriber_free)
-DEFINE_CLEANUP(rd_kafka_conf_t *, rd_kafka_conf_destroy)
 DEFINE_CLEANUP(rd_kafka_topic_partition_list_t *, rd_kafka_topic_partition_list_destroy)
+
+static void conf_done(rd_kafka_conf_t **conf)
+{
+    if (*conf != NULL) /* rd_kafka_conf_destroy() minds */
+        rd_kafka_conf_destroy(*conf);
+}
 
 static void ignore_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -43,7 +48,7 @@ static enum status configure(rd_kafka_conf_t *conf, const char *bootstrap, struc
 
 static enum status open_consumer(struct subscriber *s, const char *bootstrap, struct diag *diag)
 {
-    CLEANUP(rd_kafka_conf_destroy_scoped) rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    CLEANUP(conf_done) rd_kafka_conf_t *conf = rd_kafka_conf_new();
     enum status status = configure(conf, bootstrap, diag);
     if (status != STATUS_OK)
         return status;
