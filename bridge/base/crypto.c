@@ -83,6 +83,45 @@ enum status sha256(const struct bytes parts[], size_t parts_len, uint8_t ret[CRY
     return EVP_DigestFinal_ex(ctx, ret, NULL) == 1 ? STATUS_OK : STATUS_NOMEM;
 }
 
+struct sha256_prefix {
+    EVP_MD_CTX *begun; /* only ever copied after sha256_prefix_new() */
+};
+
+enum status sha256_prefix_new(const struct bytes parts[], size_t parts_len,
+                              struct sha256_prefix **ret)
+{
+    CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (ctx == NULL || EVP_DigestInit_ex2(ctx, digest_256, NULL) != 1)
+        return STATUS_NOMEM;
+    for (size_t i = 0; i < parts_len; i++)
+        if (EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) != 1)
+            return STATUS_NOMEM;
+    struct sha256_prefix *made = malloc(sizeof(*made));
+    if (made == NULL)
+        return STATUS_NOMEM;
+    made->begun = TAKE(ctx);
+    *ret = made;
+    return STATUS_OK;
+}
+
+void sha256_prefix_free(struct sha256_prefix *prefix)
+{
+    if (prefix == NULL)
+        return;
+    EVP_MD_CTX_free(prefix->begun);
+    free(prefix);
+}
+
+enum status sha256_finish(const struct sha256_prefix *prefix, struct bytes ending,
+                          uint8_t ret[CRYPTO_SHA256_SIZE])
+{
+    CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (ctx == NULL || EVP_MD_CTX_copy_ex(ctx, prefix->begun) != 1 ||
+        EVP_DigestUpdate(ctx, ending.data, ending.len) != 1)
+        return STATUS_NOMEM;
+    return EVP_DigestFinal_ex(ctx, ret, NULL) == 1 ? STATUS_OK : STATUS_NOMEM;
+}
+
 bool crypto_equal(struct bytes a, struct bytes b)
 {
     return a.len == b.len && CRYPTO_memcmp(a.data, b.data, a.len) == 0;

@@ -33,6 +33,18 @@ enum status hmac_sha256(const struct hmac_key *key, const struct bytes parts[], 
 enum status sha256(const struct bytes parts[], size_t parts_len, uint8_t ret[CRYPTO_SHA256_SIZE])
     MUST_CHECK;
 
+/* The hash of a beginning, computed once and finished with many endings. */
+struct sha256_prefix;
+
+/* Owns:   on STATUS_OK the caller frees *ret with sha256_prefix_free(). Errors: STATUS_NOMEM. */
+enum status sha256_prefix_new(const struct bytes parts[], size_t parts_len,
+                              struct sha256_prefix **ret) MUST_CHECK;
+void sha256_prefix_free(struct sha256_prefix *prefix);
+
+/* SHA-256 over the prefix and the ending, in the time the ending takes. Errors: STATUS_NOMEM. */
+enum status sha256_finish(const struct sha256_prefix *prefix, struct bytes ending,
+                          uint8_t ret[CRYPTO_SHA256_SIZE]) MUST_CHECK;
+
 /* Whether the contents are equal, in a time that tells nothing of them; lengths are no secret. */
 bool crypto_equal(struct bytes a, struct bytes b);
 

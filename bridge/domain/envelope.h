@@ -6,7 +6,7 @@
 
 enum envelope_format {
     ENVELOPE_BINARY = 0, /* attributes in headers, the value is the data */
-    ENVELOPE_STRUCTURED, /* the value is the whole CloudEvent as JSON */
+    ENVELOPE_STRUCTURED, /* the value is the whole CloudEvent as JSON, the headers stay beside it */
 };
 
 enum envelope_trace {
@@ -31,6 +31,12 @@ struct envelope_options {
  */
 enum status envelope_check_topic_template(const char *text, struct diag *diag) MUST_CHECK;
 enum status envelope_check_key_template(const char *text, struct diag *diag) MUST_CHECK;
+
+/* The bound an arena needs for unify() and envelope_seal() of a body of this length, in bytes: with
+ * less, an unusual body could be refused for want of memory for ever. Almost all callbacks use less
+ * than 4 KiB of it.
+ */
+size_t envelope_arena_max(size_t body_len);
 
 /* Builds a record for each event, dead letters too (always binary, their key is the account).
  * Owns:   *ret is an array of events->len records in the arena; values and texts may point into

@@ -37,6 +37,12 @@ struct event {
 
 #define EVENT_TIME_UNKNOWN INT64_MIN
 
+/* Most events of one callback. A body of the largest size (900000 bytes) holds 9375 of the smallest
+ * real event (96 bytes), so a longer array is none of a provider's: it goes to the dead letters as
+ * one, for an endless 503 would lose it.
+ */
+#define EVENTS_MAX 10000
+
 /* The events of one callback, in the order of its body. */
 struct event_list {
     struct event *items; /* in the arena */
