@@ -1,0 +1,144 @@
+#include "bridge/providers/elements.h"
+
+#include "bridge/base/scoped.h"
+#include "bridge/providers/json_scan.h"
+
+/* A split under way. */
+struct split {
+    struct json_scan scan;
+    struct buf events; /* struct event each */
+    bool is_json;
+};
+
+static void split_done(struct split *s)
+{
+    json_scan_done(&s->scan);
+    buf_done(&s->events);
+}
+
+void element_refuse(struct event *ev, enum dead_letter_reason reason, const char *detail)
+{
+    ev->reason = reason;
+    ev->detail = detail;
+}
+
+static void judge(struct event *ev, enum json_verdict verdict)
+{
+    switch (verdict) {
+    case JSON_MALFORMED:
+        element_refuse(ev, DEAD_LETTER_NOT_JSON, "it is not JSON");
+        return;
+    case JSON_TOO_DEEP:
+        element_refuse(ev, DEAD_LETTER_TOO_DEEP, "it is nested deeper than 2048 levels");
+        return;
+    case JSON_DUPLICATE_KEYS:
+    case JSON_WELL_FORMED:
+        break;
+    }
+    if (ev->value.data[0] != '{')
+        element_refuse(ev, DEAD_LETTER_NOT_AN_OBJECT, "it is JSON, but not an object");
+    else if (verdict == JSON_DUPLICATE_KEYS)
+        element_refuse(ev, DEAD_LETTER_DUPLICATE_KEYS, "an object in it has the same key twice");
+}
+
+/* The next element; false when the body is no JSON. */
+static enum status take_element(struct split *s, bool *ret_is_json)
+{
+    struct event ev = {
+        .index = s->events.len / sizeof(ev),
+        .occurred_at_unix_ms = EVENT_TIME_UNKNOWN,
+    };
+    enum json_verdict verdict;
+    enum status status = json_scan_value(&s->scan, &verdict, &ev.value);
+    if (status != STATUS_OK)
+        return status;
+    *ret_is_json = verdict != JSON_MALFORMED;
+    if (ev.index >= EVENTS_MAX)
+        return STATUS_OK; /* only whether the rest is JSON still matters */
+    judge(&ev, verdict);
+    buf_append(&s->events, &ev, sizeof(ev));
+    return s->events.status == STATUS_OK ? STATUS_OK : STATUS_NOMEM;
+}
+
+/* The elements of an array, from its "[" to behind its "]". */
+static enum status take_array(struct split *s, size_t *ret_len, bool *ret_is_json)
+{
+    *ret_len = 0;
+    s->scan.at++;
+    *ret_is_json = true;
+    bool is_open = json_scan_peek(&s->scan) != ']';
+    while (is_open) {
+        enum status status = take_element(s, ret_is_json);
+        if (status != STATUS_OK || !*ret_is_json)
+            return status;
+        ++*ret_len;
+        is_open = json_scan_peek(&s->scan) == ',';
+        s->scan.at += is_open;
+    }
+    *ret_is_json = json_scan_peek(&s->scan) == ']';
+    s->scan.at += *ret_is_json;
+    return STATUS_OK;
+}
+
+static enum status whole_body(struct bytes body, enum dead_letter_reason reason, const char *detail,
+                              struct arena *a, struct event_list *ret)
+{
+    struct event *ev = arena_alloc(a, sizeof(*ev));
+    if (ev == NULL || detail == NULL)
+        return STATUS_NOMEM;
+    *ev = (struct event){.value = body, .occurred_at_unix_ms = EVENT_TIME_UNKNOWN};
+    element_refuse(ev, reason, detail);
+    *ret = (struct event_list){.items = ev, .len = 1};
+    return STATUS_OK;
+}
+
+enum status elements_split(struct bytes body, struct arena *a, struct event_list *ret)
+{
+    if (body.len == 0)
+        return whole_body(body, DEAD_LETTER_EMPTY, "the body is empty", a, ret);
+
+    CLEANUP(split_done) struct split s = {.is_json = false};
+    json_scan_init(&s.scan, body, a);
+    buf_init(&s.events, EVENTS_MAX * sizeof(struct event));
+    size_t len = 1;
+    enum status status = json_scan_peek(&s.scan) == '[' ? take_array(&s, &len, &s.is_json)
+                                                        : take_element(&s, &s.is_json);
+    if (status != STATUS_OK)
+        return status;
+    if (!s.is_json || json_scan_peek(&s.scan) != -1)
+        return whole_body(body, DEAD_LETTER_NOT_JSON,
+                          arena_printf(a, "the body is not JSON at byte %zu", s.scan.at), a, ret);
+    if (len > EVENTS_MAX)
+        return whole_body(
+            body, DEAD_LETTER_NOT_AN_OBJECT,
+            arena_printf(a, "the body is an array of %zu elements, more than %d", len, EVENTS_MAX),
+            a, ret);
+
+    struct event *items = arena_alloc(a, s.events.len);
+    if (items == NULL)
+        return STATUS_NOMEM;
+    if (s.events.len > 0)
+        memcpy(items, s.events.data, s.events.len);
+    *ret = (struct event_list){.items = items, .len = s.events.len / sizeof(*items)};
+    return STATUS_OK;
+}
+
+enum status element_text(struct bytes value, struct arena *a, const char **ret)
+{
+    *ret = NULL;
+    if (value.data == NULL || !json_is_string(value))
+        return STATUS_OK;
+    const char *text = json_string_text(value, a);
+    if (text == NULL)
+        return STATUS_NOMEM;
+    *ret = *text == '\0' ? NULL : text;
+    return STATUS_OK;
+}
+
+enum status element_id(struct bytes value, struct arena *a, const char **ret)
+{
+    if (value.data == NULL || !json_is_number(value))
+        return element_text(value, a, ret);
+    *ret = arena_dup(a, value);
+    return *ret == NULL ? STATUS_NOMEM : STATUS_OK;
+}

@@ -1,0 +1,132 @@
+#include "bridge/providers/maesn/maesn.h"
+
+#include "bridge/base/crypto.h"
+#include "bridge/base/secret.h"
+#include "bridge/base/timestamp.h"
+#include "bridge/providers/elements.h"
+#include "bridge/providers/json_scan.h"
+#include "bridge/providers/maesn/integrations.h"
+#include "bridge/providers/unified.h"
+
+static bool maesn_knows_system(const char *system)
+{
+    return integration_of(system) != NULL;
+}
+
+/* --- verify --------------------------------------------------------------------------------- */
+
+/* Whether this secret, if there is one, signed the body. */
+static enum status signed_by(const struct secret *secret, struct bytes body,
+                             const uint8_t signature[CRYPTO_SHA256_SIZE], bool *ret)
+{
+    uint8_t expected[CRYPTO_SHA256_SIZE];
+    *ret = false;
+    if (secret == NULL)
+        return STATUS_OK;
+    enum status status = hmac_sha256(secret_hmac_key(secret), &body, 1, expected);
+    if (status == STATUS_OK)
+        *ret = crypto_equal(bytes_of(expected, sizeof(expected)),
+                            bytes_of(signature, sizeof(expected)));
+    return status;
+}
+
+/* Source: docs.maesn.com, "Webhooks", 2026-02-13: X-MAESN-SIGNATURE is the hex of HMAC-SHA256 over
+ * the raw body, keyed with the secret's text.
+ */
+static enum status maesn_verify(const struct route *r, const struct callback *cb,
+                                const struct provider_options *opt, enum verification *ret)
+{
+    (void)opt;
+    uint8_t signature[CRYPTO_SHA256_SIZE];
+    bool is_current, is_previous;
+    if (cb->signature == NULL ||
+        !hex_decode(bytes_of_text(cb->signature), signature, sizeof(signature))) {
+        *ret = VERIFICATION_MISSING;
+        return STATUS_OK;
+    }
+    enum status status = signed_by(r->current_secret, cb->body, signature, &is_current);
+    if (status == STATUS_OK)
+        status = signed_by(r->previous_secret, cb->body, signature, &is_previous);
+    if (status != STATUS_OK)
+        return status;
+    *ret = is_current    ? VERIFICATION_CURRENT
+           : is_previous ? VERIFICATION_PREVIOUS
+                         : VERIFICATION_BAD;
+    return STATUS_OK;
+}
+
+/* --- unify ---------------------------------------------------------------------------------- */
+
+/* The members of an element that the bridge reads; data == NULL where there is none. */
+struct reading {
+    struct bytes resource, event_type, resource_id, filter_date;
+};
+
+static struct reading read_members(struct bytes element)
+{
+    struct reading reading = {.resource = {NULL, 0}};
+    struct json_member member;
+    for (size_t at = 0; json_next_member(element, &at, &member);) {
+        if (json_key_is(member.key, "resource"))
+            reading.resource = member.value;
+        else if (json_key_is(member.key, "eventType"))
+            reading.event_type = member.value;
+        else if (json_key_is(member.key, "resourceId"))
+            reading.resource_id = member.value;
+        else if (json_key_is(member.key, "filterDate"))
+            reading.filter_date = member.value;
+    }
+    return reading;
+}
+
+static enum status complete(struct event *ev, const struct unified_change *change, struct arena *a)
+{
+    struct reading reading = read_members(ev->value);
+    const char *filter_date;
+    enum status status = element_text(reading.resource, a, &ev->resource);
+    if (status != STATUS_OK)
+        return status;
+    if (ev->resource == NULL) {
+        element_refuse(ev, DEAD_LETTER_NO_RESOURCE, "it has no text \"resource\"");
+        return STATUS_OK;
+    }
+    status = element_text(reading.event_type, a, &ev->event_type);
+    if (status == STATUS_OK)
+        status = element_id(reading.resource_id, a, &ev->resource_id);
+    if (status == STATUS_OK)
+        status = element_text(reading.filter_date, a, &filter_date);
+    if (status != STATUS_OK)
+        return status;
+    if (filter_date != NULL)
+        timestamp_parse(bytes_of_text(filter_date), &ev->occurred_at_unix_ms);
+    return unified_value(ev->value, change, a, &ev->value);
+}
+
+static enum status maesn_unify(const struct route *r, const struct callback *cb,
+                               const struct provider_options *opt, struct arena *a,
+                               struct event_list *ret)
+{
+    (void)opt;
+    struct event_list events;
+    struct unified_change change = {"", unified_reserved, unified_tail(r, a)};
+    if (change.tail == NULL)
+        return STATUS_NOMEM;
+    enum status status = elements_split(cb->body, a, &events);
+    for (size_t i = 0; status == STATUS_OK && i < events.len; i++)
+        if (events.items[i].reason == DEAD_LETTER_NONE)
+            status = complete(&events.items[i], &change, a);
+    if (status == STATUS_OK)
+        *ret = events;
+    return status;
+}
+
+const struct provider maesn = {
+    .name = "maesn",
+    .type_prefix = "com.maesn",
+    .signature_header = "X-MAESN-SIGNATURE",
+    .delivery_id_header = NULL,
+    .probes_registration = false,
+    .knows_system = maesn_knows_system,
+    .verify = maesn_verify,
+    .unify = maesn_unify,
+};

@@ -1,0 +1,15 @@
+#include "bridge/providers/providers.h"
+
+#include <string.h>
+
+#include "bridge/providers/maesn/maesn.h"
+
+const struct provider *const providers_all[] = {&maesn, NULL};
+
+const struct provider *providers_find(const char *name)
+{
+    for (const struct provider *const *p = providers_all; *p != NULL; p++)
+        if (strcmp((*p)->name, name) == 0)
+            return *p;
+    return NULL;
+}
