@@ -1,0 +1,13 @@
+"""Where things are: the tree, the binary under test, and what tests/run has installed for the tests."""
+
+import os
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "maesn-bridge-tests"
+BINARY = pathlib.Path(os.environ.get("MAESN_BRIDGE") or ROOT / "build/release/maesn-bridge")
+NODE_MODULES = CACHE / "node" / "node_modules"
+
+
+def kafka_classpath():
+    return (CACHE / "kafka.classpath").read_text().strip()

@@ -1,0 +1,180 @@
+"""Apache Kafka itself, as many brokers as a test wants, on free ports of loopback.
+
+Node 1 is broker and controller, the others are brokers only: any but the first can be stopped
+without the cluster losing its controller.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import pathlib
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from harness import environment, wait
+from harness.ports import free_ports, is_listening
+
+# A cluster id is any 16 bytes in URL-safe base64.
+CLUSTER_ID = "bWFlc24tYnJpZGdlLWUyZQ"
+
+SERVER_PROPERTIES = """
+process.roles={roles}
+node.id={node}
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners={listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={directory}/log
+auto.create.topics.enable=false
+num.partitions=3
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
+transaction.state.log.num.partitions=1
+group.initial.rebalance.delay.ms=0
+# A broker that stops answering is taken out of the cluster this soon.
+broker.session.timeout.ms=1000
+broker.heartbeat.interval.ms=200
+controlled.shutdown.enable=false
+log.cleaner.dedupe.buffer.size=2097152
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+"""
+
+
+def java(*arguments, heap="96m"):
+    """The command line that runs a class of Kafka's. (No logging back end is on the class path: it says nothing.)"""
+    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
+            environment.kafka_classpath(), *arguments]
+
+
+def run_java(*arguments, seconds=60):
+    """Its standard output; fails with its standard error."""
+    done = subprocess.run(java(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, f"{arguments}: {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+class Broker:
+    """One process; `alive` says whether it was started and not killed since."""
+
+    def __init__(self, cluster, node, port, controller_port):
+        self.cluster = cluster
+        self.node = node
+        self.port = port
+        self.controller_port = controller_port
+        self.directory = cluster.directory / f"broker-{node}"
+        self.process = None
+
+    def format(self):
+        self.directory.mkdir()
+        combined = self.node == 1
+        listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
+        if combined:
+            listeners += f",CONTROLLER://127.0.0.1:{self.controller_port}"
+        count = len(self.cluster.ports)
+        (self.directory / "server.properties").write_text(SERVER_PROPERTIES.format(
+            roles="broker,controller" if combined else "broker", node=self.node,
+            controller_port=self.controller_port, listeners=listeners, port=self.port,
+            directory=self.directory, replicas=min(3, count), in_sync=2 if count >= 3 else 1))
+        run_java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
+                 "-c", str(self.directory / "server.properties"))
+
+    def start(self):
+        with open(self.directory / "output", "ab") as output:
+            self.process = subprocess.Popen(
+                java("kafka.Kafka", str(self.directory / "server.properties"), heap="384m"),
+                stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+
+    def accepts(self):
+        if self.process.poll() is not None:
+            tail = (self.directory / "output").read_text(errors="replace")[-2000:]
+            raise AssertionError(f"broker {self.node} exited with {self.process.returncode}: {tail}")
+        return is_listening(self.port)
+
+    def sigstop(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def sigcont(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def kill(self):
+        """As when the machine loses power."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(timeout=30)
+
+    def restart(self):
+        self.kill()
+        self.start()
+        wait.until(self.accepts, 60, f"broker {self.node} listens again")
+
+
+class KafkaCluster:
+    def __init__(self, brokers=1):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
+        *self.ports, controller_port = free_ports(brokers + 1)
+        self.brokers = [Broker(self, n, port, controller_port) for n, port in enumerate(self.ports, 1)]
+        self._admin = None
+        self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+    def start(self):
+        try:
+            for broker in self.brokers:
+                broker.format()
+            for broker in self.brokers:
+                broker.start()
+            for broker in self.brokers:
+                wait.until(broker.accepts, 90, f"broker {broker.node} listens")
+            wait.until(lambda: len(self.admin().list_topics(timeout=5).brokers) == len(self.brokers), 60,
+                       "every broker is in the cluster")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        for broker in self.brokers:
+            broker.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def admin(self):
+        if self._admin is None:
+            self._admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
+        return self._admin
+
+    def create_topics(self, *names, partitions=3, config=None):
+        replicas = min(3, len(self.brokers))
+        futures = self.admin().create_topics(
+            [NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=config or {})
+             for name in names], operation_timeout=30)
+        for future in futures.values():
+            future.result(timeout=60)
+        for name in names:
+            wait.until(lambda: len(self.leaders(name)) == partitions, 30, f"each partition of {name} has a leader")
+
+    def topics(self):
+        return {name for name in self.admin().list_topics(timeout=10).topics if not name.startswith("__")}
+
+    def leaders(self, topic):
+        """The leading broker of each partition that has one; nothing when the broker asked does not answer."""
+        try:
+            partitions = self.admin().list_topics(topic, timeout=2).topics[topic].partitions
+        except KafkaException:
+            return {}
+        return {p.id: p.leader for p in partitions.values() if p.leader > 0}
