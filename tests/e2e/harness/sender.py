@@ -150,7 +150,16 @@ class Load:
             self.answers.append((name, answer))
             if self.oracle:
                 self.oracle.answered(name, answer)
+            if not self.may_go_on(answer):
+                break
         connection.close()
+
+    def may_go_on(self, answer):
+        """Whether this connection sends another one after this answer."""
+        return True
+
+    def is_over(self):
+        return all(task.done() for task in self._tasks)
 
     async def stop(self):
         """Lets every connection get its last answer."""

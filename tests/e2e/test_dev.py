@@ -1,0 +1,55 @@
+"""`maesn-bridge dev`: the main job on a machine with nothing else."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+
+from harness import wait
+from harness.bridge import run
+from harness.environment import BINARY
+from harness.ports import free_ports
+
+
+def test_it_shows_signed_callbacks_arriving_as_records_and_ends_by_itself():
+    [port] = free_ports(1)
+    done = run("dev", "--rate", "20", "--for", "3", "--http", port)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"maesn\.[a-z-]+", done.stdout)
+    assert "com.maesn." in done.stdout
+    assert "curl" in done.stdout
+
+
+def test_its_records_can_be_read_by_a_program():
+    [port] = free_ports(1)
+    done = run("dev", "--rate", "20", "--for", "3", "--http", port, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines() if '"ce_id"' in line]
+    assert len(records) >= 20, done.stdout[:2000]
+
+
+def test_the_curl_it_prints_works_as_it_stands(tmp_path):
+    [port] = free_ports(1)
+    output = tmp_path / "output"
+    with open(output, "wb") as file:
+        process = subprocess.Popen([BINARY, "dev", "--rate", "1", "--for", "60", "--http", str(port)], stdout=file,
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    try:
+        command = wait.until(lambda: printed_curl(output.read_text()), 20, "the curl command")
+        done = subprocess.run(["bash", "-c", command + " -sS -i" if shlex.split(command)[0] == "curl" else command],
+                              capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        assert "200" in done.stdout, done.stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def printed_curl(text):
+    """The command between the lines it starts and ends with; continuation lines belong to it."""
+    found = re.search(r"^ *((?:body=|BODY=|curl )(?:.*\\\n)*.*(?:\n *curl (?:.*\\\n)*.*)?)$", text, re.MULTILINE)
+    return found and found[1]

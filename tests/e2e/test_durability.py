@@ -1,0 +1,132 @@
+"""A 200 means durable, whatever happens to the brokers; what was answered 503 is not produced afterwards."""
+
+import asyncio
+import time
+
+import pytest
+
+from harness import consumers
+from harness.bridge import PATH, SECRET
+from harness.oracle import Oracle
+from harness.sender import Load, statuses
+
+DEADLINE_S = 2.5
+
+
+def check_answers(load):
+    """Nothing but 200 and 503 + Retry-After, none later than the deadline."""
+    for name, answer in load.answers:
+        assert answer.status in (200, 503), f"{name}: {answer}"
+        assert answer.elapsed < DEADLINE_S + 0.5, f"{name}: {answer}"
+        assert answer.status == 200 or int(answer.retry_after) >= 1, f"{name}: {answer}"
+
+
+@pytest.mark.parametrize("outage_s", [4, 12])
+def test_a_stopped_broker_means_503_in_time_and_no_event_is_lost_or_late(own_kafka, start_bridge, outage_s):
+    bridge = start_bridge(own_kafka)
+    broker = own_kafka.brokers[0]
+    oracle = Oracle()
+
+    async def scenario():
+        async with Load(bridge.ingress_port, PATH, SECRET, connections=32, rate=300, oracle=oracle) as load:
+            await load.answered(300)
+            broker.sigstop()
+            stopped_at = time.monotonic()
+            try:
+                # What was sent before may have been acknowledged before; what is sent from now on cannot be.
+                await load.until(lambda: time.monotonic() > stopped_at + outage_s, outage_s + 5, "the outage to pass")
+                during = load.since(stopped_at)
+                assert statuses(during).keys() == {503}, statuses(during)
+            finally:
+                broker.sigcont()
+                back_at = time.monotonic()
+            await load.until(lambda: any(a.status == 200 for a in load.since(back_at)), 2.0, "a 200 after the return")
+            # From then on for good.
+            healed_at = time.monotonic()
+            await load.answered(600)
+        return load, stopped_at, back_at, healed_at
+
+    load, stopped_at, back_at, healed_at = asyncio.run(scenario())
+
+    check_answers(load)
+    late = [a for a in load.since(back_at + 2.0) if a.status != 200]
+    assert not late, f"still {len(late)} times 503 more than 2 s after the return"
+    settled = oracle.settle(consumers.read_all(own_kafka, *bridge.topics.all))
+    failed = oracle.named(lambda a: a.status == 503)
+    ambiguous = bridge.metric("maesn_bridge_kafka_messages_total", result="ambiguous")
+    print(f"{len(settled.delivered)} delivered, {len(failed)} answered 503, of which {len(settled.unacknowledged)} arrived,"
+          f" {ambiguous:.0f} counted as ambiguous")
+    # Each that arrived all the same was on the wire, and the bridge knew.
+    assert settled.unacknowledged <= failed
+    assert len(settled.unacknowledged) <= ambiguous
+    # A connection holds at most five requests unanswered; the rest of the outage must not arrive.
+    assert len(settled.unacknowledged) < len(failed) / 2
+    assert not settled.twice
+
+
+def test_with_one_broker_of_three_stopped_nothing_fails(three_brokers, start_bridge):
+    bridge = start_bridge(three_brokers)
+    leaders = three_brokers.leaders(bridge.topics["invoice"])
+    oracle = Oracle()
+
+    async def scenario():
+        async with Load(bridge.ingress_port, PATH, SECRET, connections=32, rate=200, oracle=oracle) as load:
+            await load.answered(200)
+            # The one that leads the partition of the key, unless that is the controller: then a follower.
+            partition = consumers.read_all(three_brokers, bridge.topics["invoice"])[0].partition
+            victim = three_brokers.brokers[max(leaders[partition], 2) - 1]
+            victim.sigstop()
+            try:
+                await load.answered(2000, seconds=60)
+            finally:
+                victim.sigcont()
+            await load.answered(400)
+        return load
+
+    load = asyncio.run(scenario())
+
+    assert statuses(a for _, a in load.answers) == {200: len(load.answers)}
+    check_answers(load)
+    oracle.settle(consumers.read_all(three_brokers, *bridge.topics.all))
+
+
+def test_a_broker_killed_and_started_again_loses_nothing_that_was_answered_200(own_kafka, start_bridge):
+    bridge = start_bridge(own_kafka)
+    oracle = Oracle()
+
+    async def scenario():
+        async with Load(bridge.ingress_port, PATH, SECRET, connections=16, rate=300, oracle=oracle) as load:
+            await load.answered(300)
+            own_kafka.brokers[0].kill()
+            await load.answered(300)
+            await asyncio.to_thread(own_kafka.brokers[0].restart)
+            restarted_at = time.monotonic()
+            await load.until(lambda: any(a.status == 200 for a in load.since(restarted_at)), 20, "a 200 after the restart")
+            await load.answered(300)
+        return load
+
+    load = asyncio.run(scenario())
+    check_answers(load)
+    settled = oracle.settle(consumers.read_all(own_kafka, *bridge.topics.all))
+    assert len(settled.unacknowledged) <= bridge.metric("maesn_bridge_kafka_messages_total", result="ambiguous")
+
+
+def test_the_bridge_starts_while_the_broker_is_away_and_answers_200_once_it_is_there(own_kafka, start_bridge):
+    topics_made = start_bridge(own_kafka)
+    topics = topics_made.topics
+    assert topics_made.stop() == 0
+    own_kafka.brokers[0].sigstop()
+    bridge = start_bridge(own_kafka, topics=topics, create_topics=False)
+
+    async def scenario():
+        async with Load(bridge.ingress_port, PATH, SECRET, connections=4, rate=20) as load:
+            await load.answered(10)
+            assert statuses(a for _, a in load.answers).keys() == {503}
+            own_kafka.brokers[0].sigcont()
+            await load.until(lambda: load.answers[-1][1].status == 200, 5, "a 200")
+        return load
+
+    try:
+        check_answers(asyncio.run(scenario()))
+    finally:
+        own_kafka.brokers[0].sigcont()
