@@ -51,10 +51,13 @@ background.threads=2
 """
 
 
-def java(*arguments, heap="96m"):
+# For processes that live for a test: they start soon and leave the cores to others.
+SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+def java(*arguments, jvm=("-Xmx96m", *SHORT_LIVED)):
     """The command line that runs a class of Kafka's. (No logging back end is on the class path: it says nothing.)"""
-    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
-            environment.kafka_classpath(), *arguments]
+    return ["java", *jvm, "-cp", environment.kafka_classpath(), *arguments]
 
 
 def run_java(*arguments, seconds=60):
@@ -92,7 +95,7 @@ class Broker:
     def start(self):
         with open(self.directory / "output", "ab") as output:
             self.process = subprocess.Popen(
-                java("kafka.Kafka", str(self.directory / "server.properties"), heap="384m"),
+                java("kafka.Kafka", str(self.directory / "server.properties"), jvm=self.cluster.jvm),
                 stdout=output, stderr=output, stdin=subprocess.DEVNULL)
 
     def accepts(self):
@@ -120,7 +123,8 @@ class Broker:
 
 
 class KafkaCluster:
-    def __init__(self, brokers=1):
+    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED)):
+        self.jvm = jvm
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
         *self.ports, controller_port = free_ports(brokers + 1)
         self.brokers = [Broker(self, n, port, controller_port) for n, port in enumerate(self.ports, 1)]
