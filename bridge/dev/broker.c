@@ -51,15 +51,21 @@ static enum status create_topic(struct broker *b, const char *topic, struct diag
                     rd_kafka_err2str(error));
 }
 
-enum status broker_new(const char *const topics[], size_t topics_len, struct broker **ret,
-                       struct diag *diag)
+enum status broker_create_topics(struct broker *b, const char *const topics[], size_t topics_len,
+                                 struct diag *diag)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < topics_len && status == STATUS_OK; i++)
+        status = create_topic(b, topics[i], diag);
+    return status;
+}
+
+enum status broker_new(struct broker **ret, struct diag *diag)
 {
     CLEANUP(broker_free_scoped) struct broker *b = calloc(1, sizeof(*b));
     if (b == NULL)
         return STATUS_NOMEM;
     enum status status = start_cluster(b, diag);
-    for (size_t i = 0; i < topics_len && status == STATUS_OK; i++)
-        status = create_topic(b, topics[i], diag);
     if (status != STATUS_OK)
         return status;
     *ret = TAKE(b);

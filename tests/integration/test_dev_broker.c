@@ -16,7 +16,12 @@ static const char *const topics[] = {"maesn.invoice", "maesn.customer"};
 static int start_broker(void **state)
 {
     struct diag diag = {{0}};
-    return broker_new(topics, 2, (struct broker **)state, &diag) == STATUS_OK ? 0 : 1;
+    struct broker *b = NULL;
+    if (broker_new(&b, &diag) != STATUS_OK ||
+        broker_create_topics(b, topics, 2, &diag) != STATUS_OK)
+        return 1;
+    *state = b;
+    return 0;
 }
 
 static int stop_broker(void **state)
@@ -80,6 +85,13 @@ static void topics_exist_with_their_partitions(void **state)
         assert_int_equal(metadata->topics[i].partition_cnt, BROKER_PARTITIONS);
     rd_kafka_metadata_destroy(metadata);
     rd_kafka_destroy(rk);
+}
+
+static void a_topic_that_is_there_already_stays(void **state)
+{
+    struct broker *b = *state;
+    struct diag diag = {{0}};
+    assert_int_equal(broker_create_topics(b, topics, 2, &diag), STATUS_OK);
 }
 
 static void a_subscriber_sees_what_was_there_before_it_and_what_comes(void **state)
@@ -150,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BROKER_TEST(topics_exist_with_their_partitions),
+        BROKER_TEST(a_topic_that_is_there_already_stays),
         BROKER_TEST(a_subscriber_sees_what_was_there_before_it_and_what_comes),
         BROKER_TEST(each_subscriber_sees_every_record),
         BROKER_TEST(strange_records_are_read_as_far_as_they_go),

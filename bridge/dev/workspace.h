@@ -1,0 +1,40 @@
+/* A private temporary directory with all the files that the ingress of a `dev` run reads. */
+#pragma once
+
+#include "bridge/base/diag.h"
+#include "bridge/dev/tenant.h"
+
+struct secret;
+struct workspace;
+
+struct workspace_options {
+    const char *bootstrap;        /* of the broker */
+    uint16_t port;                /* of the callbacks, on 127.0.0.1; 0: any free one */
+    const struct tenant *tenants; /* borrowed; each gets a route and a secret */
+    size_t tenants_len;
+};
+
+/* Makes the directory in $TMPDIR, or /tmp, with bridge.yaml, routes.d/dev.yaml and a fresh secret a
+ * tenant; nobody else can read any of it.
+ * Owns:   on STATUS_OK the caller frees *ret with workspace_free(), which removes the directory.
+ * Errors: STATUS_UNAVAILABLE a file cannot be written, diag says which and why. STATUS_INTERNAL no
+ *         random bytes. STATUS_NOMEM. Nothing is left behind.
+ */
+enum status workspace_new(const struct workspace_options *opt, struct workspace **ret,
+                          struct diag *diag) MUST_CHECK;
+
+/* Borrowed until workspace_free(), as are the following. */
+const char *workspace_directory(const struct workspace *w);
+const char *workspace_settings_file(const struct workspace *w);
+
+/* A file in the directory for the ingress's log, open for appending and reading. */
+const char *workspace_log_file(const struct workspace *w);
+int workspace_log_fd(const struct workspace *w);
+
+/* One a tenant. */
+struct secret *const *workspace_secrets(const struct workspace *w);
+
+/* Where the n-th tenant's secret stands. */
+const char *workspace_secret_file(const struct workspace *w, size_t n);
+
+void workspace_free(struct workspace *w);
