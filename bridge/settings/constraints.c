@@ -1,0 +1,210 @@
+#include "bridge/settings/constraints.h"
+
+#include "bridge/base/scoped.h"
+#include "bridge/base/secret.h"
+#include "bridge/settings/load.h"
+
+#define KEY(member) (settings_table[SETTING_ID_##member].key)
+#define PLACE(member) load_origin(l, SETTING_ID_##member)
+
+static bool is_set(const struct load *l, enum setting_id id)
+{
+    return l->settings->origins[id].file != NULL;
+}
+
+static bool has_registry(const struct load *l)
+{
+    return l->settings->topics_registry[0] != '\0';
+}
+
+/* --- what is required ---------------------------------------------------------------------- */
+
+static void require(struct load *l, enum setting_id id, const char *because)
+{
+    CLEANUP(buf_done) struct buf expectation;
+    buf_init(&expectation, 512);
+    setting_expectation(&settings_table[id], &expectation);
+    if (!is_set(l, id))
+        load_error(l, load_origin(l, id), settings_table[id].key, "missing, expected %s%s",
+                   buf_text(&expectation), because);
+}
+
+static void check_required(struct load *l)
+{
+    static const char because[] = ": topics.registry is not \"\"";
+    for (size_t id = 0; id < SETTINGS_LEN; id++)
+        if (settings_table[id].flags & SETTING_REQUIRED)
+            require(l, (enum setting_id)id, "");
+    if (!has_registry(l) && l->settings->process != SETTINGS_RECONCILER)
+        return;
+    require(l, SETTING_ID_route_key_file, because);
+    require(l, SETTING_ID_keyring_file, because);
+    if (l->settings->process != SETTINGS_INGRESS)
+        require(l, SETTING_ID_public_base_url, ": the reconciler makes callback URLs of it");
+}
+
+/* --- topics -------------------------------------------------------------------------------- */
+
+/* Kafka's metrics write "." as "_", so a broker refuses a topic whose name differs from another's
+ * in these only. Source: Topic.hasCollision, org.apache.kafka.common.internals, Kafka 4.3.0.
+ */
+static bool collide(const char *a, const char *b)
+{
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        bool both_separate = (*a == '.' || *a == '_') && (*b == '.' || *b == '_');
+        if (*a != *b && !both_separate)
+            return false;
+    }
+    return *a == *b;
+}
+
+struct named_topic {
+    enum setting_id id;
+    const char *name;
+    bool holds_events; /* may share its topic with another such */
+};
+
+static void check_topic_pair(struct load *l, const struct named_topic *a,
+                             const struct named_topic *b)
+{
+    bool may_share = a->holds_events && b->holds_events && strcmp(a->name, b->name) == 0;
+    if (may_share || !collide(a->name, b->name))
+        return;
+    /* The one that was set is the one to change. */
+    const struct named_topic *wrong = is_set(l, b->id) ? b : a, *other = wrong == a ? b : a;
+    load_error(l, load_origin(l, wrong->id), settings_table[wrong->id].key,
+               "%s, expected another name than that of %s", wrong->name,
+               settings_table[other->id].key);
+}
+
+/* What is compacted, or only for people, must not mix with events. */
+static void check_topics(struct load *l)
+{
+    const struct settings *s = l->settings;
+    const struct named_topic topics[] = {
+        {SETTING_ID_topics_accounts, s->topics_accounts, false},
+        {SETTING_ID_topics_activity, s->topics_activity, false},
+        {SETTING_ID_topics_dead_letter, s->topics_dead_letter, false},
+        {SETTING_ID_topics_other, s->topics_other, true},
+        {SETTING_ID_topics_registry, s->topics_registry, false},
+        {SETTING_ID_topics_template, s->topics_template, true},
+        {SETTING_ID_topics_token, s->topics_token, true},
+    };
+    const size_t len = sizeof(topics) / sizeof(topics[0]);
+    for (size_t i = 0; i < len; i++)
+        for (size_t j = i + 1; j < len; j++)
+            check_topic_pair(l, &topics[i], &topics[j]);
+}
+
+/* --- numbers and addresses ----------------------------------------------------------------- */
+
+static void check_tls(struct load *l)
+{
+    const struct settings *s = l->settings;
+    bool certificate = s->ingress_tls_certificate_file[0] != '\0';
+    bool key = s->ingress_tls_key_file[0] != '\0';
+    if (certificate && !key)
+        load_error(l, PLACE(ingress_tls_certificate_file), KEY(ingress_tls_key_file),
+                   "missing, expected a path: there is a certificate_file");
+    if (key && !certificate)
+        load_error(l, PLACE(ingress_tls_key_file), KEY(ingress_tls_certificate_file),
+                   "missing, expected a path: there is a key_file");
+    if (s->ingress_tls_client_ca_file[0] != '\0' && !certificate)
+        load_error(l, PLACE(ingress_tls_client_ca_file), KEY(ingress_tls_client_ca_file),
+                   "%s, expected \"\": without a certificate_file there is no TLS",
+                   s->ingress_tls_client_ca_file);
+}
+
+static void check_addresses(struct load *l)
+{
+    const struct address *public = &l->settings->ingress_listen;
+    const struct address *admin = &l->settings->admin_listen;
+    if (public->port != 0 && public->port == admin->port && strcmp(public->host, admin->host) == 0)
+        load_error(l,
+                   is_set(l, SETTING_ID_admin_listen) ? PLACE(admin_listen) : PLACE(ingress_listen),
+                   KEY(admin_listen), "port %u, expected another port than that of %s", admin->port,
+                   KEY(ingress_listen));
+}
+
+static void check_numbers(struct load *l)
+{
+    const struct settings *s = l->settings;
+    /* At 60 % of the deadline a callback is given up; librdkafka refuses a message timeout that is
+     * not above its linger. */
+    if (s->kafka_linger_ms * 10 >= s->ingress_deadline_ms * 6)
+        load_error(l,
+                   is_set(l, SETTING_ID_kafka_linger_ms) ? PLACE(kafka_linger_ms)
+                                                         : PLACE(ingress_deadline_ms),
+                   KEY(kafka_linger_ms), "%u, expected less than 60 %% of %s, which is %u",
+                   s->kafka_linger_ms, KEY(ingress_deadline_ms), s->ingress_deadline_ms);
+    if (s->shutdown_hard_stop_ms <= s->shutdown_delay_ms)
+        load_error(l,
+                   is_set(l, SETTING_ID_shutdown_hard_stop_ms) ? PLACE(shutdown_hard_stop_ms)
+                                                               : PLACE(shutdown_delay_ms),
+                   KEY(shutdown_hard_stop_ms), "%u, expected more than %s, which is %u",
+                   s->shutdown_hard_stop_ms, KEY(shutdown_delay_ms), s->shutdown_delay_ms);
+}
+
+static void check_passwords(struct load *l)
+{
+    const struct settings *s = l->settings;
+    for (size_t i = 0; i < s->kafka_raw.len; i++) {
+        const char *name = s->kafka_raw.items[i].name;
+        if (strcmp(name, "sasl.password") == 0 && s->kafka_sasl_password_file[0] != '\0')
+            load_error(l, PLACE(kafka_sasl_password_file), KEY(kafka_sasl_password_file),
+                       "beside kafka.raw.sasl.password, expected one of the two");
+        if (strcmp(name, "ssl.key.password") == 0 && s->kafka_key_password_file[0] != '\0')
+            load_error(l, PLACE(kafka_key_password_file), KEY(kafka_key_password_file),
+                       "beside kafka.raw.ssl.key.password, expected one of the two");
+    }
+}
+
+void constraints_check(struct load *l)
+{
+    check_required(l);
+    check_topics(l);
+    check_tls(l);
+    check_addresses(l);
+    check_numbers(l);
+    check_passwords(l);
+}
+
+/* --- files --------------------------------------------------------------------------------- */
+
+/* Whether the process reads what this row names. */
+static bool is_used(const struct load *l, enum setting_id id)
+{
+    unsigned flags = settings_table[id].flags;
+    switch (l->settings->process) {
+    case SETTINGS_ALL:
+        return is_set(l, id) || has_registry(l);
+    case SETTINGS_INGRESS:
+        return !(flags & SETTING_RECONCILER);
+    case SETTINGS_RECONCILER:
+        return !(flags & SETTING_INGRESS);
+    }
+    return true;
+}
+
+static void check_secret(struct load *l, enum setting_id id, const char *path)
+{
+    secret_unref(load_secret(l, path, load_origin(l, id), settings_table[id].key));
+}
+
+void constraints_check_files(struct load *l)
+{
+    for (size_t i = 0; i < SETTINGS_LEN; i++) {
+        enum setting_id id = (enum setting_id)i;
+        const struct setting *row = &settings_table[id];
+        if ((row->kind != SETTING_FILE && row->kind != SETTING_SECRET) || !is_used(l, id))
+            continue;
+        const char *path = *(const char *const *)settings_member(l->settings, row);
+        if (path[0] == '\0')
+            continue;
+        if (row->kind == SETTING_SECRET)
+            check_secret(l, id, path);
+        else
+            (void)load_needs_file(l, path, row->flags & SETTING_PRIVATE, load_origin(l, id),
+                                  row->key);
+    }
+}

@@ -1,0 +1,104 @@
+#include "config_files.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bridge/base/scoped.h"
+
+static bool maesn_knows(const char *system)
+{
+    return strcmp(system, "xero") == 0 || strcmp(system, "exact-nl") == 0;
+}
+
+static bool moneybird_knows(const char *system)
+{
+    return strcmp(system, "moneybird") == 0;
+}
+
+static const struct provider maesn = {.name = "maesn", .knows_system = maesn_knows};
+static const struct provider moneybird = {
+    .name = "moneybird", .knows_system = moneybird_knows, .probes_registration = true};
+
+const struct provider *const config_providers[] = {&maesn, &moneybird, NULL};
+
+struct place_of_test {
+    char directory[64];
+    char *before;
+};
+
+int config_files_setup(void **state)
+{
+    struct place_of_test *place = calloc(1, sizeof(*place));
+    assert_non_null(place);
+    snprintf(place->directory, sizeof(place->directory), "/tmp/settings-test.XXXXXX");
+    assert_non_null(mkdtemp(place->directory));
+    place->before = getcwd(NULL, 0);
+    assert_non_null(place->before);
+    assert_int_equal(chdir(place->directory), 0);
+    *state = place;
+    return 0;
+}
+
+int config_files_teardown(void **state)
+{
+    struct place_of_test *place = *state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", place->directory);
+    assert_int_equal(chdir(place->before), 0);
+    assert_int_equal(system(command), 0);
+    free(place->before);
+    free(place);
+    return 0;
+}
+
+void config_file(const char *path, const char *text)
+{
+    char directory[256];
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+        (void)mkdir(directory, 0700);
+    }
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fputs(text, file) < 0, 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+char *config_problems(enum settings_process process)
+{
+    CLEANUP(problems_done) struct problems problems;
+    CLEANUP(buf_done) struct buf text;
+    struct settings *s = NULL;
+    problems_init(&problems);
+    buf_init(&text, 1 << 20);
+    enum status status =
+        settings_load("bridge.yaml", process, config_providers, &s, &problems, NULL);
+    problems_print(&problems, &text);
+    assert_int_equal(status, problems.errors > 0 ? STATUS_INVALID : STATUS_OK);
+    settings_free(s);
+    char *copy = strdup(buf_text(&text));
+    assert_non_null(copy);
+    return copy;
+}
+
+struct settings *config_load(enum settings_process process)
+{
+    CLEANUP(problems_done) struct problems problems;
+    CLEANUP(buf_done) struct buf text;
+    struct settings *s = NULL;
+    problems_init(&problems);
+    buf_init(&text, 1 << 20);
+    enum status status =
+        settings_load("bridge.yaml", process, config_providers, &s, &problems, NULL);
+    problems_print(&problems, &text);
+    if (status != STATUS_OK)
+        fail_msg("%s", buf_text(&text));
+    return s;
+}
