@@ -1,0 +1,77 @@
+#include "bridge/ingress/connection.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "bridge/base/clock.h"
+#include "bridge/ingress/loop.h"
+
+struct connection *connection_new(struct loop *l, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *c = calloc(1, sizeof(*c));
+    if (c == NULL || info == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->loop = l;
+    c->mhd = mhd;
+    c->fd = info->connect_fd;
+    connection_enter(c, PHASE_HEADER);
+    return c;
+}
+
+void connection_free(struct connection *c)
+{
+    if (c == NULL)
+        return;
+    request_done(c);
+    if (c->phase != PHASE_CUT && (c->leaves_unread || connection_has_unread(c)))
+        lingering_add(&c->loop->lingering, c->fd, clock_mono_ms());
+    deadline_move(&c->deadline, NULL, 0);
+    free(c);
+}
+
+struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+void connection_enter(struct connection *c, enum phase phase)
+{
+    c->phase = phase;
+    if (phase != PHASE_HEADER)
+        c->has_request_line = false;
+    deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : &c->loop->phases[phase],
+                  clock_mono_ms());
+}
+
+void connection_cut(struct connection *c)
+{
+    connection_enter(c, PHASE_CUT);
+    shutdown(c->fd, SHUT_RDWR);
+}
+
+void connection_refuse(struct connection *c, enum answer answer)
+{
+    char text[512];
+    size_t len = answer_print(answer, text, sizeof(text));
+    /* The socket's buffer is empty: nothing but "100 Continue" was ever sent for this request. */
+    if (c->loop->shared->tls != NULL)
+        tls_send(c->mhd, text, len);
+    else
+        (void)!send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    lingering_add(&c->loop->lingering, c->fd, clock_mono_ms());
+    connection_enter(c, PHASE_CUT);
+}
+
+bool connection_has_unread(const struct connection *c)
+{
+    int unread = 0;
+    return ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0;
+}

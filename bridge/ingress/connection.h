@@ -1,0 +1,65 @@
+/* One client's connection: which phase it is in, and until when.
+ *
+ *   accept ─► HEADER ─► BODY ─► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
+ *               └─────────┴──────────────────────────────────▲
+ *
+ * Invariants
+ * 1. A connection is in exactly one of its loop's deadline fifos, the one of its phase; only one
+ *    that was cut is in none. So no client can hold anything for ever, whatever it does.
+ * 2. Only the loop's thread touches it.
+ * 3. Phases change in connection_enter() alone; request.c says when.
+ */
+#pragma once
+
+#include "bridge/ingress/deadline.h"
+#include "bridge/ingress/request.h"
+
+struct MHD_Connection;
+struct loop;
+
+enum phase {
+    PHASE_IDLE = 0,   /* between requests; idle_timeout_ms */
+    PHASE_HEADER,     /* accepted, or a request line has come; header_timeout_ms */
+    PHASE_BODY,       /* the header is accepted; body_timeout_ms */
+    PHASE_PUBLISHING, /* suspended until the sink reports; deadline_ms */
+    PHASE_DECIDED,    /* resumed: the next call of the handler queues the answer */
+    PHASE_ANSWERING,  /* libmicrohttpd sends the answer; header_timeout_ms */
+    PHASE_CUT,        /* shut down: libmicrohttpd will notice */
+};
+#define PHASES 7
+
+struct connection {
+    struct deadline deadline; /* first: a connection is found again from it */
+    struct loop *loop;
+    struct MHD_Connection *mhd;
+    int fd;
+    enum phase phase;
+    bool has_request_line; /* in PHASE_HEADER: a request has begun */
+    bool leaves_unread;    /* it was answered before its body was read */
+    struct request request;
+};
+
+/* Errors: NULL when memory is short; the connection then cannot be served. */
+struct connection *connection_new(struct loop *l, struct MHD_Connection *mhd);
+
+/* Also lets the socket linger where a reset could overtake the last answer. */
+void connection_free(struct connection *c);
+
+/* The connection libmicrohttpd speaks of; NULL when memory was short at its start. */
+struct connection *connection_of(struct MHD_Connection *mhd);
+
+void connection_enter(struct connection *c, enum phase phase);
+
+/* Ends it without a word. */
+void connection_cut(struct connection *c);
+
+/* Answers beside libmicrohttpd, at a moment when it takes no answer, and ends the connection. */
+void connection_refuse(struct connection *c, enum answer answer);
+
+/* Whether bytes have come that nobody has read yet. */
+bool connection_has_unread(const struct connection *c);
+
+static inline struct connection *connection_of_deadline(struct deadline *d)
+{
+    return (struct connection *)d;
+}

@@ -1,0 +1,47 @@
+/* One loop: a thread, its listening socket, its libmicrohttpd daemon in external mode, its
+ * deadlines. */
+#pragma once
+
+#include <pthread.h>
+
+#include "bridge/ingress/connection.h"
+#include "bridge/ingress/lingering.h"
+#include "bridge/ingress/shared.h"
+
+struct MHD_Daemon;
+
+struct loop {
+    struct shared *shared;
+    struct MHD_Daemon *daemon;
+    int epoll_fd;  /* the daemon's */
+    int listen_fd; /* -1 once it is closed */
+    struct mailbox *mailbox;
+    struct answers *answers;
+    struct deadline_fifo phases[PHASES]; /* that of PHASE_CUT stays empty */
+    struct lingering lingering;
+    pthread_t thread;
+    bool has_thread;
+    size_t
+        cut; /* requests that got no answer at the stop. Thread: the loop's, then loop_join()'s */
+    atomic_bool stopping;
+    atomic_llong stop_until_mono_ms;
+    atomic_llong turned_at_mono_ms;
+};
+
+/* Starts the thread. Takes the listening socket, also on failure.
+ * Owns:   on STATUS_OK the caller frees *ret with loop_free().
+ * Errors: STATUS_NOMEM. STATUS_INTERNAL libmicrohttpd refuses its options; diag says so.
+ */
+enum status loop_new(struct shared *shared, int listen_fd, struct loop **ret, struct diag *diag)
+    MUST_CHECK;
+
+/* From now on it accepts no connection, and ends when every request is answered, or at the latest
+ * when the instant has come. Thread: any.
+ */
+void loop_stop(struct loop *l, int64_t until_mono_ms);
+
+/* Waits for the end; returns how many requests got no answer. */
+size_t loop_join(struct loop *l);
+
+/* After loop_join(). */
+void loop_free(struct loop *l);

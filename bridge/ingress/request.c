@@ -1,0 +1,358 @@
+/* The life of a request, told in the phases of its connection (connection.h).
+ *
+ *            request_begin            request_complete          request_settle
+ *   HEADER ────────────────► BODY ───────────────────► PUBLISHING ─────────────► DECIDED
+ *     │                       │ ▲│                         │     request_expire     │
+ *     │ refused at the header │ └┘ request_gather          │                        │
+ *     │                       │                            │ (libmicrohttpd may     │ request_reply
+ *     │                       │ refused, or nothing        │ call without a reason: │
+ *     ▼                       ▼ to publish                 ▼ suspended again)       ▼
+ *   ANSWERING ◄──────────── ANSWERING ◄───────────────────────────────────────── ANSWERING
+ *     │ request_done
+ *     ▼
+ *   IDLE
+ *
+ * Invariants (request_check() says the same)
+ * 1. A callback is answered 200 only from request_settle() with STATUS_OK, or when it holds no
+ *    event, or is a registration probe: never because it was handed to the sink.
+ * 2. Whether the sink's report or the deadline decides is settled once, in flight.c. Both come to
+ *    the loop's thread, so nothing else here needs a lock.
+ * 3. A connection is suspended in PUBLISHING only, and request.flight is then in the sink's hands.
+ * 4. A request holds a slot of the budget exactly while it is admitted; the bytes of its body are
+ *    the flight's, which may live longer.
+ * 5. The answer is queued by the handler's own call, never while suspended: libmicrohttpd 1.0
+ *    refuses anything else (its ChangeLog, 2023-09-03).
+ * 6. The deadline runs from the arrival of the complete request: a sender waits for an answer from
+ *    then on. What comes before is bounded by the header's and the body's own timeouts.
+ */
+#include "bridge/ingress/request.h"
+
+#include <assert.h>
+#include <microhttpd.h>
+
+#include "bridge/base/clock.h"
+#include "bridge/domain/log_events.h"
+#include "bridge/ingress/connection.h"
+#include "bridge/ingress/framing.h"
+#include "bridge/ingress/loop.h"
+
+/* A longer path names no route: half of what libmicrohttpd takes for a whole header. */
+#define PATH_SIZE 8192
+
+static void request_check(const struct connection *c)
+{
+    const struct request *r = &c->request;
+    assert((r->answer == ANSWER_NONE) == (c->phase < PHASE_DECIDED));
+    assert(c->phase != PHASE_PUBLISHING || (r->flight != NULL && r->admitted));
+    assert(r->flight == NULL || r->route != NULL);
+}
+
+static bool is_refusal(enum answer answer)
+{
+    return answer_row(answer)->log != ANSWER_LOG_NOTHING;
+}
+
+static void log_refusal(const struct request *r, const struct answer_row *row)
+{
+    struct log_field route = log_text("route", r->route == NULL ? NULL : r->route->specification);
+    struct log_field reason = log_text("reason", row->reason);
+    struct log_field code = log_number("code", row->code);
+    struct log_field body_len = log_number("body_bytes", (int64_t)r->body_len);
+    if (row->log == ANSWER_LOG_UNANSWERED)
+        LOG(WEBHOOK_UNANSWERED, route, reason, code, body_len);
+    else
+        LOG(WEBHOOK_REJECTED, route, reason, code, body_len);
+}
+
+void request_count(struct connection *c, enum answer answer, const char *path)
+{
+    struct request *r = &c->request;
+    struct shared *s = c->loop->shared;
+    const struct provider *provider = r->route == NULL ? NULL : r->route->provider;
+    int64_t duration_us = r->started_mono_us == 0 ? 0 : clock_mono_us() - r->started_mono_us;
+    r->counted = true;
+    tally_answer(s->tally, provider, answer, duration_us);
+    if (!is_refusal(answer))
+        return;
+    const struct answer_row *row = answer_row(answer);
+    log_refusal(r, row);
+    rejections_add(s->opt.rejections,
+                   &(struct rejection){.at_unix_ms = clock_unix_ms(),
+                                       .path = r->route == NULL ? path : r->route->path,
+                                       .provider = provider == NULL ? NULL : provider->name,
+                                       .reason = row->reason,
+                                       .status = row->code,
+                                       .body_len = r->body_len});
+}
+
+static bool queue_answer(struct connection *c, const char *path)
+{
+    enum answer answer = c->request.answer;
+    connection_enter(c, PHASE_ANSWERING);
+    request_check(c);
+    request_count(c, answer, path);
+    return answers_queue(c->loop->answers, c->mhd, answer, atomic_load(&c->loop->shared->draining));
+}
+
+/* --- the header ------------------------------------------------------------------------------ */
+
+static enum MHD_Result see_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    (void)kind;
+    framing_see(ctx, bytes_of(name, name_len), bytes_of(value == NULL ? "" : value, value_len));
+    return MHD_YES;
+}
+
+static enum answer judge_framing(struct connection *c, struct framing *f)
+{
+    MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, see_header, f);
+    switch (framing_judge(f)) {
+    case FRAMING_REFUSED:
+        return ANSWER_FRAMING;
+    case FRAMING_UNEXPECTED:
+        return ANSWER_EXPECTATION;
+    case FRAMING_FINE:
+        return ANSWER_NONE;
+    }
+    return ANSWER_FRAMING;
+}
+
+static enum answer judge_path(struct connection *c, const char *target, char path[PATH_SIZE])
+{
+    static const char prefix[] = "/in/";
+    if (!framing_decode_path(target, path, PATH_SIZE)) {
+        path[0] = '\0';
+        return ANSWER_PATH_UNKNOWN;
+    }
+    if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
+        return ANSWER_PATH_UNKNOWN;
+    switch (registry_find(c->loop->shared->opt.registry, path, &c->request.route)) {
+    case ROUTE_FOUND:
+        return ANSWER_NONE;
+    case ROUTE_NOT_YET:
+        return ANSWER_PATH_NOT_YET;
+    case ROUTE_UNKNOWN:
+        return ANSWER_PATH_UNKNOWN;
+    }
+    return ANSWER_PATH_UNKNOWN;
+}
+
+/* A provider that probes a new webhook does so with any of three methods. */
+static enum answer judge_method(const struct route *route, const char *method)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
+        return ANSWER_NONE;
+    bool probes = route->state == ROUTE_PENDING && route->provider->probes_registration;
+    if (probes &&
+        (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0))
+        return ANSWER_PROBED;
+    return ANSWER_METHOD;
+}
+
+static enum answer admit(struct connection *c, uint64_t content_length)
+{
+    struct request *r = &c->request;
+    struct shared *s = c->loop->shared;
+    r->body_len = content_length;
+    if (content_length > s->opt.body_max_bytes)
+        return ANSWER_BODY_TOO_LARGE;
+    r->admitted = budget_take_request(s->budget);
+    if (!r->admitted)
+        return ANSWER_OVERLOADED;
+    tally_in_flight(s->tally, 1);
+    enum status status = flight_new(c->loop->mailbox, s->budget, s->opt.body_max_bytes,
+                                    (size_t)content_length, &r->flight);
+    if (status == STATUS_OK)
+        r->flight->waiter = c;
+    return status == STATUS_BUSY ? ANSWER_OVERLOADED : answer_of_status(status);
+}
+
+/* The order is a promise: what is judged first is answered first. */
+static enum answer judge_header(struct connection *c, const char *target, const char *method,
+                                char path[PATH_SIZE])
+{
+    struct framing f = {.providers = c->loop->shared->opt.providers};
+    enum answer answer = judge_framing(c, &f);
+    if (answer == ANSWER_NONE)
+        answer = judge_path(c, target, path);
+    if (answer == ANSWER_NONE)
+        answer = judge_method(c->request.route, method);
+    if (answer == ANSWER_NONE)
+        answer = admit(c, f.content_length);
+    return answer;
+}
+
+bool request_begin(struct connection *c, const char *target, const char *method)
+{
+    char path[PATH_SIZE] = "";
+    c->request.started_mono_us = clock_mono_us();
+    enum answer answer = judge_header(c, target, method, path);
+    if (answer == ANSWER_NONE) {
+        connection_enter(c, PHASE_BODY);
+        request_check(c);
+        return true;
+    }
+    /* libmicrohttpd closes after an answer that comes before the body. */
+    c->leaves_unread = true;
+    c->request.answer = answer;
+    return queue_answer(c, path);
+}
+
+/* --- the body -------------------------------------------------------------------------------- */
+
+static enum answer answer_of_append(enum status status)
+{
+    if (status == STATUS_INVALID)
+        return ANSWER_BODY_TOO_LARGE;
+    return status == STATUS_BUSY ? ANSWER_OVERLOADED : answer_of_status(status);
+}
+
+/* libmicrohttpd takes no answer in the middle of a body (connection.c, MHD_queue_response(), 0.9.75
+ * and 1.0.1), and a chunked one may never end. */
+bool request_gather(struct connection *c, struct bytes piece)
+{
+    struct request *r = &c->request;
+    enum status status = flight_append(r->flight, piece);
+    if (status == STATUS_OK)
+        return true;
+    r->body_len = r->flight->body.len + piece.len;
+    r->answer = answer_of_append(status);
+    request_count(c, r->answer, NULL);
+    connection_refuse(c, r->answer);
+    return false;
+}
+
+/* --- the complete request -------------------------------------------------------------------- */
+
+/* A copy of a header's value that lives as long as the records; NULL without one, or without
+ * memory. */
+static const char *header_text(struct connection *c, const char *name, bool *ret_failed)
+{
+    const char *value =
+        name == NULL ? NULL : MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
+    if (value == NULL)
+        return NULL;
+    const char *copy = arena_dup(c->request.flight->pub.arena, bytes_of_text(value));
+    *ret_failed |= copy == NULL;
+    return copy;
+}
+
+static enum status read_callback(struct connection *c, struct callback *ret)
+{
+    const struct provider *p = c->request.route->provider;
+    bool failed = false;
+    *ret = (struct callback){
+        .body = buf_bytes(&c->request.flight->body),
+        .signature = header_text(c, p->signature_header, &failed),
+        .delivery_id = header_text(c, p->delivery_id_header, &failed),
+        .content_type = header_text(c, "Content-Type", &failed),
+        .traceparent = header_text(c, "traceparent", &failed),
+        .tracestate = header_text(c, "tracestate", &failed),
+        .received_at_unix_ms = clock_unix_ms(),
+    };
+    return failed ? STATUS_NOMEM : STATUS_OK;
+}
+
+/* Nothing can be verified before there is a secret: an unsigned request is the provider's probe
+ * where it makes one, a signed one is to come again. */
+static enum answer answer_pending(const struct route *route, const struct callback *cb)
+{
+    if (cb->signature != NULL)
+        return ANSWER_ROUTE_PENDING;
+    return route->provider->probes_registration ? ANSWER_PROBED : ANSWER_SIGNATURE_MISSING;
+}
+
+static enum answer judge_signature(struct connection *c, const struct callback *cb)
+{
+    const struct route *route = c->request.route;
+    struct shared *s = c->loop->shared;
+    if (route->state == ROUTE_PENDING)
+        return answer_pending(route, cb);
+    enum verification verification = VERIFICATION_BAD;
+    enum status status = route->provider->verify(route, cb, &s->opt.provider, &verification);
+    if (status != STATUS_OK)
+        return answer_of_status(status);
+    tally_verification(s->tally, route->provider, verification);
+    return answer_of_verification(verification);
+}
+
+/* ANSWER_NONE: the sink has it, and its report decides. */
+static enum answer publish(struct connection *c, const struct callback *cb)
+{
+    const struct route *route = c->request.route;
+    struct shared *s = c->loop->shared;
+    struct publication *pub = &c->request.flight->pub;
+    struct event_list events = {0};
+    enum status status = route->provider->unify(route, cb, &s->opt.provider, pub->arena, &events);
+    if (status == STATUS_OK && events.len == 0)
+        return ANSWER_ACCEPTED;
+    if (status == STATUS_OK)
+        status = envelope_seal(&s->opt.envelope, route, cb, &events, pub->arena, &pub->records);
+    if (status != STATUS_OK)
+        return answer_of_status(status);
+    pub->records_len = events.len;
+    return answer_of_status(event_sink_publish(s->opt.sink, pub));
+}
+
+bool request_complete(struct connection *c)
+{
+    struct request *r = &c->request;
+    struct callback cb;
+    r->body_len = r->flight->body.len;
+    enum answer answer = answer_of_status(read_callback(c, &cb));
+    if (answer == ANSWER_NONE)
+        answer = judge_signature(c, &cb);
+    if (answer == ANSWER_NONE)
+        answer = publish(c, &cb);
+    if (answer != ANSWER_NONE) {
+        r->answer = answer;
+        return queue_answer(c, NULL);
+    }
+    /* The report may be there already: it waits in the mailbox, which only this thread empties. */
+    connection_enter(c, PHASE_PUBLISHING);
+    request_check(c);
+    MHD_suspend_connection(c->mhd);
+    return true;
+}
+
+/* --- the answer ------------------------------------------------------------------------------ */
+
+static void decide(struct connection *c, enum answer answer)
+{
+    request_check(c);
+    c->request.answer = answer;
+    connection_enter(c, PHASE_DECIDED);
+    MHD_resume_connection(c->mhd);
+}
+
+void request_settle(struct flight *f)
+{
+    decide(f->waiter, answer_of_report(f->report));
+}
+
+bool request_expire(struct connection *c)
+{
+    if (!flight_expire(c->request.flight))
+        return false;
+    decide(c, ANSWER_DEADLINE);
+    return true;
+}
+
+bool request_reply(struct connection *c)
+{
+    return queue_answer(c, NULL);
+}
+
+void request_done(struct connection *c)
+{
+    struct request *r = &c->request;
+    assert(c->phase != PHASE_PUBLISHING);
+    if (r->admitted) {
+        budget_give_request(c->loop->shared->budget);
+        tally_in_flight(c->loop->shared->tally, -1);
+    }
+    flight_unref(r->flight);
+    route_unref(r->route);
+    *r = (struct request){0};
+}
