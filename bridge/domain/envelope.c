@@ -20,8 +20,8 @@
 #define DATA_SCHEMA "urn:maesn-bridge:unified-event:1"
 #define DEAD_LETTER_TYPE "com.maesn.bridge.dead-letter"
 
-/* The longest parts of ce_type: the bridge's own resources have at most 38 characters
- * ("ADYEN_PAYMENT_INSTRUMENT_NETWORK_TOKEN"); an unknown event type is cut to 32. */
+/* The longest parts of ce_type: of the mapped resources the longest has 46 characters
+ * ("COMPANY_ASSETS_VALUE_CHANGES_FULL_DEPRECIATION"); an unknown event type is cut to 32. */
 #define TYPE_RESOURCE_MAX 64
 #define TYPE_EVENT_MAX 32
 

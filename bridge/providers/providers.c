@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "bridge/providers/maesn/maesn.h"
+#include "bridge/providers/moneybird/moneybird.h"
 
-const struct provider *const providers_all[] = {&maesn, NULL};
+const struct provider *const providers_all[] = {&maesn, &moneybird, NULL};
 
 const struct provider *providers_find(const char *name)
 {
