@@ -58,14 +58,21 @@ enum status address_parse(const char *text, struct address *ret, struct diag *di
     return STATUS_OK;
 }
 
-static int open_listener(const struct addrinfo *info, bool shared)
+static bool set_option(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/* Returns -1 and errno when this address is none to listen on. */
+static int open_listener(const struct addrinfo *info, bool shared, bool both_families)
 {
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    int yes = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
-        (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) == 0) &&
+    bool v6 = info->ai_family == AF_INET6;
+    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+        (!shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+        (!v6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both_families)) &&
         bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, listen_backlog) == 0)
         return fd;
     int error = errno;
@@ -85,20 +92,35 @@ static uint16_t bound_port(int fd)
     return ntohs(((struct sockaddr_in *)&bound)->sin_port);
 }
 
-enum status address_listen(const struct address *address, bool shared, int *ret_fd,
-                           uint16_t *ret_port, struct diag *diag)
+static enum status resolve_status(int gai_error)
+{
+    switch (gai_error) {
+    case EAI_MEMORY:
+        return STATUS_NOMEM;
+    case EAI_AGAIN:
+    case EAI_SYSTEM:
+        return STATUS_UNAVAILABLE;
+    default:
+        return STATUS_INVALID;
+    }
+}
+
+/* Listens on the first address of the family that lets itself be bound. */
+static enum status listen_in(const struct address *address, int family, bool shared, int *ret_fd,
+                             uint16_t *ret_port, struct diag *diag)
 {
     const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    bool any = address->host[0] == '\0';
     char port[6];
     snprintf(port, sizeof(port), "%u", address->port);
     CLEANUP(freeaddrinfo_scoped) struct addrinfo *found = NULL;
-    int error = getaddrinfo(address->host[0] == '\0' ? NULL : address->host, port, &hints, &found);
+    int error = getaddrinfo(any ? NULL : address->host, port, &hints, &found);
     if (error != 0)
-        return diag_set(diag, STATUS_INVALID, "%s: %s", address->host, gai_strerror(error));
+        return diag_set(diag, resolve_status(error), "%s: %s", address->host, gai_strerror(error));
 
     for (struct addrinfo *info = found; info != NULL; info = info->ai_next) {
-        int fd = open_listener(info, shared);
+        int fd = open_listener(info, shared, any);
         if (fd < 0)
             continue;
         *ret_fd = fd;
@@ -107,4 +129,15 @@ enum status address_listen(const struct address *address, bool shared, int *ret_
     }
     return diag_set(diag, STATUS_UNAVAILABLE, "cannot listen on %s:%u: %s", address->host,
                     address->port, strerror(errno));
+}
+
+enum status address_listen(const struct address *address, bool shared, int *ret_fd,
+                           uint16_t *ret_port, struct diag *diag)
+{
+    if (address->host[0] != '\0')
+        return listen_in(address, AF_UNSPEC, shared, ret_fd, ret_port, diag);
+    /* getaddrinfo() puts 0.0.0.0 first, and the clients that come over IPv6 would be refused. */
+    if (listen_in(address, AF_INET6, shared, ret_fd, ret_port, NULL) == STATUS_OK)
+        return STATUS_OK;
+    return listen_in(address, AF_INET, shared, ret_fd, ret_port, diag);
 }

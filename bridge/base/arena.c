@@ -12,7 +12,7 @@ struct arena_chunk {
 };
 
 struct arena {
-    struct arena_chunk *chunk; /* the newest; the older ones are full */
+    struct arena_chunk *chunk; /* the newest; nothing more is taken from the older ones */
     size_t handed_out;
     size_t max;
 };
@@ -58,7 +58,8 @@ static struct arena_chunk *arena_add_chunk(struct arena *a, size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
-    if (size > a->max - a->handed_out || size > SIZE_MAX - align)
+    /* Half: what is added to it for alignment and the chunk's head must not overflow. */
+    if (size > a->max - a->handed_out || size > SIZE_MAX / 2)
         return NULL;
 
     size_t rounded = (size + align - 1) / align * align;

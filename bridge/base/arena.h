@@ -5,9 +5,10 @@
 
 struct arena;
 
-/* Owns:   the caller frees *ret's content with arena_free().
+/* An empty arena; NULL when memory is short.
+ *
+ * Owns:   the caller frees it, and all it handed out, with arena_free().
  * Units:  max is the bound of all that is handed out, in bytes.
- * Returns NULL when memory is short.
  */
 struct arena *arena_new(size_t max);
 void arena_free(struct arena *a);

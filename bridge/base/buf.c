@@ -1,11 +1,13 @@
 #include "bridge/base/buf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 void buf_init(struct buf *b, size_t max)
 {
+    assert(max < SIZE_MAX); /* a NUL comes behind it */
     *b = (struct buf){.max = max};
 }
 

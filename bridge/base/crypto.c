@@ -1,5 +1,7 @@
 #include "bridge/base/crypto.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include <openssl/core_names.h>
@@ -30,6 +32,7 @@ enum status crypto_start(void)
 
 enum status hmac_key_new(struct bytes key, struct hmac_key **ret)
 {
+    assert(hmac != NULL); /* crypto_start() was called */
     CLEANUP(EVP_MAC_CTX_free_scoped) EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
     if (ctx == NULL)
         return STATUS_NOMEM;
@@ -74,6 +77,7 @@ enum status hmac_sha256(const struct hmac_key *key, const struct bytes parts[], 
 
 enum status sha256(const struct bytes parts[], size_t parts_len, uint8_t ret[CRYPTO_SHA256_SIZE])
 {
+    assert(digest_256 != NULL); /* crypto_start() was called */
     CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     if (ctx == NULL || EVP_DigestInit_ex2(ctx, digest_256, NULL) != 1)
         return STATUS_NOMEM;
@@ -129,6 +133,7 @@ bool crypto_equal(struct bytes a, struct bytes b)
 
 enum status crypto_random(uint8_t *ret, size_t len)
 {
+    assert(len <= INT_MAX);
     return RAND_bytes(ret, (int)len) == 1 ? STATUS_OK : STATUS_INTERNAL;
 }
 

@@ -15,18 +15,30 @@ static void close_scoped(int *fd)
         close(*fd);
 }
 
-static enum status read_to_end(int fd, const char *path, struct buf *ret, struct diag *diag)
+/* Reads to the end, or until the buffer takes no more. Returns an errno value, 0 for none. */
+static int read_pieces(int fd, struct buf *ret)
 {
     uint8_t piece[4096];
-    ssize_t len;
-    while ((len = read(fd, piece, sizeof(piece))) != 0) {
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len < 0)
-            return diag_set(diag, STATUS_UNAVAILABLE, "%s: %s", path, strerror(errno));
-        buf_append(ret, piece, (size_t)len);
+    int error = 0;
+    ssize_t len = 1;
+    while (error == 0 && len > 0 && ret->status == STATUS_OK) {
+        len = read(fd, piece, sizeof(piece));
+        if (len > 0)
+            buf_append(ret, piece, (size_t)len);
+        else if (len < 0 && errno == EINTR)
+            len = 1; /* again */
+        else if (len < 0)
+            error = errno;
     }
-    crypto_wipe(piece, sizeof(piece));
+    crypto_wipe(piece, sizeof(piece)); /* it may be a secret */
+    return error;
+}
+
+static enum status read_to_end(int fd, const char *path, struct buf *ret, struct diag *diag)
+{
+    int error = read_pieces(fd, ret);
+    if (error != 0)
+        return diag_set(diag, STATUS_UNAVAILABLE, "%s: %s", path, strerror(error));
     if (ret->status == STATUS_INVALID)
         return diag_set(diag, STATUS_INVALID, "%s: larger than %zu bytes", path, ret->max);
     return ret->status;

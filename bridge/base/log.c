@@ -1,9 +1,11 @@
 #include "bridge/base/log.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "bridge/base/clock.h"
 #include "bridge/base/json_text.h"
+#include "bridge/base/scoped.h"
 #include "bridge/base/timestamp.h"
 
 static const size_t line_max =
@@ -63,33 +65,51 @@ static void append_field(struct buf *line, const struct log_field *field)
         json_text_string(line, field->text);
 }
 
+/* "{..." up to the fields, which always fits. */
+#define HEAD_SIZE 256
+
+static int print_head(const struct log_event *event, char ret[HEAD_SIZE])
+{
+    char ts[TIMESTAMP_SIZE];
+    timestamp_format(clock_unix_ms(), ts);
+    return snprintf(ret, HEAD_SIZE, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%.128s\"", ts,
+                    level_names[event->level], event->name);
+}
+
+/* A failed write has nowhere to be reported but in the next line. */
+static void write_line(struct log_event *event, const void *data, size_t len)
+{
+    if (write(atomic_load(&output_fd), data, len) < 0)
+        atomic_fetch_add(&event->suppressed, 1);
+}
+
+static void write_truncated(struct log_event *event, const char *head, unsigned suppressed)
+{
+    char line[HEAD_SIZE + 64];
+    int len =
+        snprintf(line, sizeof(line), "%s,\"truncated\":1,\"suppressed\":%u}\n", head, suppressed);
+    write_line(event, line, (size_t)len);
+}
+
 void log_write(struct log_event *event, const struct log_field fields[], size_t fields_len)
 {
     if ((int)event->level < atomic_load(&threshold) || !log_admit(event))
         return;
 
-    struct buf line;
+    char head[HEAD_SIZE];
+    int head_len = print_head(event, head);
+    unsigned suppressed = atomic_exchange(&event->suppressed, 0);
+    CLEANUP(buf_done) struct buf line;
     buf_init(&line, line_max);
-    char ts[TIMESTAMP_SIZE];
-    timestamp_format(clock_unix_ms(), ts);
-    buf_printf(&line, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", ts,
-               level_names[event->level], event->name);
-    size_t head = line.len;
+    buf_append(&line, head, (size_t)head_len);
     for (size_t i = 0; i < fields_len; i++)
         if (fields[i].name != NULL)
             append_field(&line, &fields[i]);
-    unsigned suppressed = atomic_exchange(&event->suppressed, 0);
     if (suppressed > 0)
         buf_printf(&line, ",\"suppressed\":%u", suppressed);
     buf_append_text(&line, "}\n");
-    if (line.status != STATUS_OK &&
-        head > 0) { /* too long or short of memory: the event is told without its fields */
-        line.status = STATUS_OK;
-        line.len = head;
-        buf_append_text(&line, ",\"truncated\":1}\n");
-    }
-    /* A failed write has nowhere to be reported. */
-    if (write(atomic_load(&output_fd), line.data, line.len) < 0)
-        atomic_fetch_add(&event->suppressed, 1);
-    buf_done(&line);
+    if (line.status == STATUS_OK)
+        write_line(event, line.data, line.len);
+    else
+        write_truncated(event, head, suppressed);
 }

@@ -40,7 +40,7 @@ static inline struct log_field log_text(const char *name, const char *text)
 
 static inline struct log_field log_bytes(const char *name, struct bytes text)
 {
-    return (struct log_field){.name = name, .text = text};
+    return (struct log_field){.name = text.data == NULL ? NULL : name, .text = text};
 }
 
 static inline struct log_field log_number(const char *name, int64_t number)
@@ -58,7 +58,8 @@ const char *log_level_name(enum log_level level);
 /* Where lines go; stderr (2) at first. Not closed. For tests and for `dev`. */
 void log_set_fd(int fd);
 
-/* Writes one line, at most 16 KiB long, in one write(2). Secrets, tokens, signatures and bodies
- * never belong in a field. Thread: any.
+/* Writes one line, at most 16 KiB long, in one write(2). A line that would be longer, or for which
+ * memory is short, is told without its fields and with "truncated":1. Secrets, tokens, signatures
+ * and bodies never belong in a field. Thread: any.
  */
 void log_write(struct log_event *event, const struct log_field fields[], size_t fields_len);

@@ -34,17 +34,23 @@ static void civil_from_days(int64_t days, int *ret_year, int *ret_month, int *re
     *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
 }
 
+static bool has_four_digit_year(int64_t unix_ms)
+{
+    return unix_ms >= days_from_civil(0, 1, 1) * ms_per_day &&
+           unix_ms < days_from_civil(10000, 1, 1) * ms_per_day;
+}
+
 void timestamp_format(int64_t unix_ms, char ret[TIMESTAMP_SIZE])
 {
+    ret[0] = '\0';
+    if (!has_four_digit_year(unix_ms))
+        return;
     int64_t days = unix_ms / ms_per_day;
     int64_t ms = unix_ms % ms_per_day;
     if (ms < 0) {
         ms += ms_per_day;
         days--;
     }
-    ret[0] = '\0';
-    if (days < days_from_civil(0, 1, 1) || days > days_from_civil(9999, 12, 31))
-        return;
 
     int year, month, day;
     civil_from_days(days, &year, &month, &day);
@@ -157,6 +163,9 @@ bool timestamp_parse(struct bytes text, int64_t *ret_unix_ms)
     if (at != text.len)
         return false;
     int64_t minutes = (int64_t)hour * 60 + minute - zone_minutes;
-    *ret_unix_ms = days * ms_per_day + minutes * 60000 + (int64_t)second * 1000 + fraction;
+    int64_t unix_ms = days * ms_per_day + minutes * 60000 + (int64_t)second * 1000 + fraction;
+    if (!has_four_digit_year(unix_ms))
+        return false;
+    *ret_unix_ms = unix_ms;
     return true;
 }

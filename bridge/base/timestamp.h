@@ -15,6 +15,7 @@ void timestamp_format(int64_t unix_ms, char ret[TIMESTAMP_SIZE]);
 
 /* Reads a date-time with a zone (Z or an offset), in any case of T and Z; digits beyond the
  * millisecond are cut off. A leap second (":60") is read as the second after. Returns false, and
- * leaves *ret_unix_ms untouched, for anything else. Source: RFC 3339 section 5.6.
+ * leaves *ret_unix_ms untouched, for anything else, and for an instant that timestamp_format()
+ * cannot write. Source: RFC 3339 section 5.6.
  */
 bool timestamp_parse(struct bytes text, int64_t *ret_unix_ms);

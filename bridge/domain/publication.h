@@ -27,8 +27,8 @@ struct publication {
                               sent any more */
 };
 
-/* Sets the counters: one reference, held by the caller. The other members are the caller's to fill.
- */
+/* An empty publication with one reference, held by the caller, who fills in the other members
+ * afterwards. */
 void publication_init(struct publication *pub);
 
 /* Thread: any. */
