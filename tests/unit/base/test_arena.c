@@ -1,0 +1,79 @@
+#include "bridge/base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static int make(void **state)
+{
+    *state = arena_new(100000);
+    return *state == NULL;
+}
+
+static int discard(void **state)
+{
+    arena_free(*state);
+    return 0;
+}
+
+static void memory_is_aligned_and_does_not_overlap(void **state)
+{
+    static const size_t sizes[] = {1, 3, 16, 17, 100, 3000, 3072, 5000, 1, 20000, 8};
+    unsigned char *pieces[sizeof(sizes) / sizeof(sizes[0])];
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        pieces[i] = arena_alloc(*state, sizes[i]);
+        assert_non_null(pieces[i]);
+        assert_int_equal((uintptr_t)pieces[i] % _Alignof(max_align_t), 0);
+        memset(pieces[i], (int)i + 1, sizes[i]);
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        for (size_t k = 0; k < sizes[i]; k++)
+            assert_int_equal(pieces[i][k], i + 1);
+}
+
+static void the_bound_holds_for_all_together(void **state)
+{
+    assert_non_null(arena_alloc(*state, 60000));
+    assert_null(arena_alloc(*state, 40001));
+    assert_non_null(arena_alloc(*state, 40000));
+    assert_null(arena_alloc(*state, 1));
+    assert_non_null(arena_alloc(*state, 0));
+}
+
+static void sizes_that_would_overflow_are_refused(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(SIZE_MAX);
+    assert_null(arena_alloc(a, SIZE_MAX));
+    assert_null(arena_alloc(a, SIZE_MAX - sizeof(max_align_t)));
+    assert_null(arena_alloc(a, SIZE_MAX - 40)); /* with a chunk's head it would be small again */
+    arena_free(a);
+}
+
+static void a_copy_has_a_nul_behind_it(void **state)
+{
+    assert_string_equal(arena_dup(*state, bytes_of("abcdef", 3)), "abc");
+    assert_string_equal(arena_dup(*state, bytes_of("", 0)), "");
+    assert_null(arena_dup(*state, bytes_of(NULL, 0)));
+}
+
+static void text_is_printed_whole_or_not_at_all(void **state)
+{
+    assert_string_equal(arena_printf(*state, "%s/%d", "a", 42), "a/42");
+    assert_null(arena_printf(*state, "%100000d", 1));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, discard)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(memory_is_aligned_and_does_not_overlap), TEST(the_bound_holds_for_all_together),
+        TEST(sizes_that_would_overflow_are_refused),  TEST(a_copy_has_a_nul_behind_it),
+        TEST(text_is_printed_whole_or_not_at_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

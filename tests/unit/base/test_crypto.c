@@ -1,0 +1,239 @@
+#include "bridge/base/crypto.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* 131 bytes 0xaa, of RFC 4231 section 4.7. */
+#define AA_10 "\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa"
+#define AA_131 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 AA_10 "\xaa"
+#define DD_10 "\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd"
+#define CD_10 "\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd"
+
+static const struct {
+    struct bytes key, data;
+    const char *mac;
+} hmac_rows[] = {
+    /* RFC 4231 section 4.2: test case 1 */
+    {{(const uint8_t *)"\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"
+                       "\x0b\x0b",
+      20},
+     {(const uint8_t *)"Hi There", 8},
+     "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+    /* 4.3: a key shorter than the hash */
+    {{(const uint8_t *)"Jefe", 4},
+     {(const uint8_t *)"what do ya want for nothing?", 28},
+     "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+    /* 4.4: more than a block of key and data together */
+    {{(const uint8_t *)AA_10 AA_10, 20},
+     {(const uint8_t *)DD_10 DD_10 DD_10 DD_10 DD_10, 50},
+     "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+    /* 4.5 */
+    {{(const uint8_t *)"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12"
+                       "\x13\x14\x15\x16\x17\x18\x19",
+      25},
+     {(const uint8_t *)CD_10 CD_10 CD_10 CD_10 CD_10, 50},
+     "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
+    /* 4.7: a key longer than a block */
+    {{(const uint8_t *)AA_131, 131},
+     {(const uint8_t *)"Test Using Larger Than Block-Size Key - Hash Key First", 54},
+     "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+    /* 4.8: and data longer than a block */
+    {{(const uint8_t *)AA_131, 131},
+     {(const uint8_t *)"This is a test using a larger than block-size key and a larger than "
+                       "block-size data. The key needs to be hashed before being used by the HMAC "
+                       "algorithm.",
+      152},
+     "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+    /* an empty key and message; made with `openssl dgst -sha256 -hmac ""` */
+    {{(const uint8_t *)"", 0},
+     {(const uint8_t *)"", 0},
+     "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+};
+
+static void assert_hex(const uint8_t hash[CRYPTO_SHA256_SIZE], const char *expected)
+{
+    char text[2 * CRYPTO_SHA256_SIZE + 1];
+    hex_encode(bytes_of(hash, CRYPTO_SHA256_SIZE), text);
+    assert_string_equal(text, expected);
+}
+
+static void hmac_agrees_with_rfc_4231_however_the_message_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(hmac_rows) / sizeof(hmac_rows[0]); i++) {
+        struct hmac_key *key;
+        assert_int_equal(hmac_key_new(hmac_rows[i].key, &key), STATUS_OK);
+        struct bytes data = hmac_rows[i].data;
+        for (size_t cut = 0; cut <= data.len; cut++) {
+            const struct bytes parts[] = {
+                {data.data, cut}, {NULL, 0}, {data.data + cut, data.len - cut}};
+            uint8_t mac[CRYPTO_SHA256_SIZE];
+            assert_int_equal(hmac_sha256(key, parts, 3, mac), STATUS_OK);
+            assert_hex(mac, hmac_rows[i].mac);
+        }
+        hmac_key_free(key);
+    }
+}
+
+#define THREADS 4
+
+static void *sign(void *ctx)
+{
+    const struct bytes part = hmac_rows[1].data;
+    for (int i = 0; i < 2000; i++) {
+        uint8_t mac[CRYPTO_SHA256_SIZE], expected[CRYPTO_SHA256_SIZE];
+        if (hmac_sha256(ctx, &part, 1, mac) != STATUS_OK ||
+            !hex_decode(bytes_of_text(hmac_rows[1].mac), expected, sizeof(expected)) ||
+            memcmp(mac, expected, sizeof(mac)) != 0)
+            return ctx; /* not NULL: it went wrong */
+    }
+    return NULL;
+}
+
+static void one_key_serves_many_threads(void **state)
+{
+    (void)state;
+    struct hmac_key *key;
+    assert_int_equal(hmac_key_new(hmac_rows[1].key, &key), STATUS_OK);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sign, key), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    hmac_key_free(key);
+}
+
+static void sha256_agrees_with_nist(void **state)
+{
+    static const struct {
+        const char *text, *hash;
+    } rows[] = {
+        /* FIPS 180 example values */
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        /* CAVP, SHA256ShortMsg.rsp, Len = 0 */
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct bytes part = bytes_of_text(rows[i].text);
+        uint8_t hash[CRYPTO_SHA256_SIZE];
+        assert_int_equal(sha256(&part, 1, hash), STATUS_OK);
+        assert_hex(hash, rows[i].hash);
+    }
+}
+
+static void a_million_a_agree_with_nist(void **state)
+{
+    (void)state;
+    char thousand[1000];
+    struct bytes parts[1000];
+    memset(thousand, 'a', sizeof(thousand));
+    for (size_t i = 0; i < 1000; i++)
+        parts[i] = bytes_of(thousand, sizeof(thousand));
+    uint8_t hash[CRYPTO_SHA256_SIZE];
+    assert_int_equal(sha256(parts, 1000, hash), STATUS_OK);
+    assert_hex(hash, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+static void a_prefix_is_finished_with_many_endings(void **state)
+{
+    (void)state;
+    struct sha256_prefix *prefix;
+    const struct bytes beginning = BYTES_LITERAL("ab");
+    assert_int_equal(sha256_prefix_new(&beginning, 1, &prefix), STATUS_OK);
+    for (int i = 0; i < 3; i++) {
+        uint8_t hash[CRYPTO_SHA256_SIZE];
+        assert_int_equal(sha256_finish(prefix, BYTES_LITERAL("c"), hash), STATUS_OK);
+        assert_hex(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+    sha256_prefix_free(prefix);
+}
+
+static void only_the_same_bytes_are_equal(void **state)
+{
+    (void)state;
+    assert_true(crypto_equal(BYTES_LITERAL("secret"), BYTES_LITERAL("secret")));
+    assert_false(crypto_equal(BYTES_LITERAL("secret"), BYTES_LITERAL("secreT")));
+    assert_false(crypto_equal(BYTES_LITERAL("secret"), BYTES_LITERAL("Secret")));
+    assert_false(crypto_equal(BYTES_LITERAL("secret"), BYTES_LITERAL("secre")));
+    assert_false(crypto_equal(BYTES_LITERAL("a\0b"), BYTES_LITERAL("a\0c")));
+    assert_true(crypto_equal(BYTES_LITERAL(""), bytes_of(NULL, 0)));
+}
+
+static void random_bytes_do_not_come_twice(void **state)
+{
+    (void)state;
+    uint8_t a[16] = {0}, b[16] = {0};
+    assert_int_equal(crypto_random(a, sizeof(a)), STATUS_OK);
+    assert_int_equal(crypto_random(b, sizeof(b)), STATUS_OK);
+    assert_memory_not_equal(a, b, sizeof(a));
+}
+
+static void what_is_wiped_is_zero(void **state)
+{
+    (void)state;
+    char text[] = "secret";
+    crypto_wipe(text, sizeof(text));
+    for (size_t i = 0; i < sizeof(text); i++)
+        assert_int_equal(text[i], 0);
+}
+
+static void hex_reads_back_in_either_case(void **state)
+{
+    static const struct {
+        const char *text;
+        bool reads;
+    } rows[] = {
+        {"00ff7f10", true},    {"00FF7F10", true},
+        {"00fF7f10", true},    {"00ff7f1", false}, /* a digit short */
+        {"00ff7f1000", false},                     /* too long */
+        {"00ff7f1g", false},                       /* no digit */
+        {"00ff7f-1", false},                       /* a sign */
+        {"0x00ff7f", false},                       /* a prefix */
+        {" 0ff7f10", false},                       /* a space */
+        {"", false},                               /* nothing */
+    };
+    static const uint8_t expected[] = {0x00, 0xff, 0x7f, 0x10};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint8_t bytes[4];
+        assert_int_equal(hex_decode(bytes_of_text(rows[i].text), bytes, 4), rows[i].reads);
+        if (rows[i].reads)
+            assert_memory_equal(bytes, expected, 4);
+    }
+    char text[9];
+    hex_encode(bytes_of(expected, 4), text);
+    assert_string_equal(text, "00ff7f10");
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return crypto_start() != STATUS_OK || crypto_start() != STATUS_OK; /* twice is fine */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hmac_agrees_with_rfc_4231_however_the_message_is_cut),
+        cmocka_unit_test(one_key_serves_many_threads),
+        cmocka_unit_test(sha256_agrees_with_nist),
+        cmocka_unit_test(a_million_a_agree_with_nist),
+        cmocka_unit_test(a_prefix_is_finished_with_many_endings),
+        cmocka_unit_test(only_the_same_bytes_are_equal),
+        cmocka_unit_test(random_bytes_do_not_come_twice),
+        cmocka_unit_test(what_is_wiped_is_zero),
+        cmocka_unit_test(hex_reads_back_in_either_case),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}
