@@ -1,0 +1,54 @@
+#include "bridge/kafka/custody.h"
+
+#include <stdlib.h>
+
+struct custody *custody_new(struct publication *pub)
+{
+    struct custody *custody =
+        calloc(1, sizeof *custody + pub->records_len * sizeof custody->messages[0]);
+    if (custody == NULL)
+        return NULL;
+    custody->pub = publication_ref(pub);
+    atomic_init(&custody->pending, pub->records_len + 1);
+    atomic_init(&custody->failed, false);
+    custody->messages_len = pub->records_len;
+    for (size_t i = 0; i < pub->records_len; i++) {
+        custody->messages[i].custody = custody;
+        custody->messages[i].record = &pub->records[i];
+    }
+    return custody;
+}
+
+static void custody_free(struct custody *custody)
+{
+    for (size_t i = 0; i < custody->messages_len; i++)
+        arena_free(custody->messages[i].dead_letter_arena);
+    publication_unref(custody->pub);
+    free(custody);
+}
+
+void custody_cancel(struct custody *custody)
+{
+    custody_free(custody);
+}
+
+static void count_down(struct custody *custody)
+{
+    if (atomic_fetch_sub(&custody->pending, 1) != 1)
+        return;
+    custody->pub->on_done(custody->pub,
+                          atomic_load(&custody->failed) ? STATUS_UNAVAILABLE : STATUS_OK);
+    custody_free(custody);
+}
+
+void custody_finish(struct message *m, bool is_durable)
+{
+    if (!is_durable)
+        atomic_store(&m->custody->failed, true);
+    count_down(m->custody);
+}
+
+void custody_finish_publisher(struct custody *custody)
+{
+    count_down(custody);
+}
