@@ -13,7 +13,10 @@ static const size_t line_max = 8 * 1024 * 1024;
 
 /* From here on a record fits one line; below, ce_id and value have a line of their own. */
 static const unsigned one_line_width = 160;
-static const unsigned narrow_width = 90;
+/* Below, ce_id is cut, so that some of the value is seen. */
+static const unsigned whole_id_width = 120;
+/* Below, long keys are cut. */
+static const unsigned whole_key_width = 90;
 static const unsigned fallback_width = 80;
 
 static const char dim[] = "2", bold[] = "1", red[] = "31", green[] = "32", yellow[] = "33",
@@ -173,9 +176,10 @@ static const char *colour_of_type(struct bytes type)
 /* Widths: maesn.journal-entry, its keys, types and ce_id fit; what is left is the value's. */
 static void append_row(struct view *v, const struct row *row, bool heading)
 {
-    const unsigned topic = 19, partition = 2, id = 32;
+    const unsigned topic = 19, partition = 2;
     unsigned width = terminal_width(v);
-    unsigned key = width < narrow_width ? 24 : 27;
+    unsigned id = width < whole_id_width ? 12 : 32;
+    unsigned key = width < whole_key_width ? 24 : 27;
     unsigned type = width < one_line_width ? width - topic - partition - key - 6 : 31;
 
     append_cell(v, row->topic, topic, heading ? bold : cyan);
