@@ -8,7 +8,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
 #include "bridge/base/secret.h"
-#include "bridge/dev/connection.h"
+#include "bridge/dev/http_connection.h"
 
 /* One connection can surely do this much: a callback takes a few milliseconds. */
 static const unsigned per_second_of_one_connection = 20;
@@ -23,7 +23,7 @@ static const size_t body_max = 1024;
 struct worker {
     struct sender *sender;
     size_t first;
-    struct connection connection;
+    struct http_connection connection;
     pthread_t thread;
     bool running;
 };
@@ -131,11 +131,11 @@ static void deliver(struct worker *w, uint64_t n)
     if (compose(&d, opt->secrets[turn]) != STATUS_OK)
         return;
 
-    const struct connection_request request = {
+    const struct http_connection_request request = {
         .path = d.tenant->path, .signature = d.signature, .body = buf_bytes(&d.body)};
     struct ledger_entry entry = ledger_send(opt->ledger, d.ids, d.ids_len, d.forged);
     int code = 0;
-    if (connection_post(&w->connection, &request, &code) != STATUS_OK)
+    if (http_connection_post(&w->connection, &request, &code) != STATUS_OK)
         code = 0;
     ledger_answer(opt->ledger, &entry, code);
     if (code != 200 && opt->on_refusal != NULL)
@@ -181,7 +181,7 @@ enum status sender_new(const struct sender_options *opt, struct sender **ret, st
         struct worker *w = &s->workers[i];
         w->sender = s;
         w->first = i;
-        connection_init(&w->connection, opt->port);
+        http_connection_init(&w->connection, opt->port);
     }
     for (size_t i = 0; i < workers_len; i++) {
         struct worker *w = &s->workers[i];
@@ -205,7 +205,7 @@ void sender_stop(struct sender *s)
         if (w->running)
             pthread_join(w->thread, NULL);
         w->running = false;
-        connection_done(&w->connection);
+        http_connection_done(&w->connection);
     }
 }
 

@@ -10,7 +10,7 @@
 
 #include "bridge/base/crypto.h"
 #include "bridge/base/secret.h"
-#include "bridge/dev/connection.h"
+#include "bridge/dev/http_connection.h"
 #include "fake_ingress.h"
 
 #define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -18,13 +18,13 @@
 
 /* --- connection ------------------------------------------------------------------------------- */
 
-static const struct connection_request request = {
+static const struct http_connection_request request = {
     .path = "/in/maesn/acme-42/by-hand", .signature = "00ff", .body = BYTES_LITERAL("{\"a\":1}")};
 
-static enum status post(struct connection *c, int *ret_code)
+static enum status post(struct http_connection *c, int *ret_code)
 {
     *ret_code = -1;
-    return connection_post(c, &request, ret_code);
+    return http_connection_post(c, &request, ret_code);
 }
 
 static void requests_share_a_connection(void **state)
@@ -33,9 +33,9 @@ static void requests_share_a_connection(void **state)
     static const struct fake_answer answers[] = {
         {.bytes = OK_ANSWER}, {.bytes = REFUSAL, .dribble = true}, {.bytes = OK_ANSWER}};
     struct fake_ingress *f = fake_ingress_new(answers, 3);
-    struct connection c;
+    struct http_connection c;
     int code;
-    connection_init(&c, fake_ingress_port(f));
+    http_connection_init(&c, fake_ingress_port(f));
     assert_int_equal(post(&c, &code), STATUS_OK);
     assert_int_equal(code, 200);
     assert_int_equal(post(&c, &code), STATUS_OK);
@@ -44,7 +44,7 @@ static void requests_share_a_connection(void **state)
     assert_int_equal(code, 200);
     assert_int_equal(fake_ingress_connections(f), 1);
     assert_string_equal(fake_ingress_request(f, 2)->body, "{\"a\":1}");
-    connection_done(&c);
+    http_connection_done(&c);
     fake_ingress_free(f);
 }
 
@@ -58,9 +58,9 @@ static void a_connection_that_the_server_closed_is_opened_again(void **state)
          .close = true},
         {.bytes = OK_ANSWER}};
     struct fake_ingress *f = fake_ingress_new(answers, 3);
-    struct connection c;
+    struct http_connection c;
     int code;
-    connection_init(&c, fake_ingress_port(f));
+    http_connection_init(&c, fake_ingress_port(f));
     assert_int_equal(post(&c, &code), STATUS_OK);
     fake_ingress_await_closed(f, 1);
     assert_int_equal(post(&c, &code), STATUS_OK);
@@ -68,7 +68,7 @@ static void a_connection_that_the_server_closed_is_opened_again(void **state)
     assert_int_equal(post(&c, &code), STATUS_OK);
     assert_int_equal(code, 200);
     assert_int_equal(fake_ingress_connections(f), 3);
-    connection_done(&c);
+    http_connection_done(&c);
     fake_ingress_free(f);
 }
 
@@ -77,12 +77,12 @@ static void a_request_without_an_answer_is_not_sent_again(void **state)
     (void)state;
     static const struct fake_answer answers[] = {{.bytes = NULL}};
     struct fake_ingress *f = fake_ingress_new(answers, 1);
-    struct connection c;
+    struct http_connection c;
     int code;
-    connection_init(&c, fake_ingress_port(f));
+    http_connection_init(&c, fake_ingress_port(f));
     assert_int_equal(post(&c, &code), STATUS_UNAVAILABLE);
     assert_int_equal(fake_ingress_requests(f), 1);
-    connection_done(&c);
+    http_connection_done(&c);
     fake_ingress_free(f);
 }
 
@@ -96,14 +96,14 @@ static void what_is_no_http_answer_is_none(void **state)
         {.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", .close = true},
     };
     struct fake_ingress *f = fake_ingress_new(answers, 4);
-    struct connection c;
+    struct http_connection c;
     int code;
-    connection_init(&c, fake_ingress_port(f));
+    http_connection_init(&c, fake_ingress_port(f));
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(post(&c, &code), STATUS_UNAVAILABLE);
         assert_int_equal(code, -1);
     }
-    connection_done(&c);
+    http_connection_done(&c);
     fake_ingress_free(f);
 }
 
@@ -267,12 +267,12 @@ static void nobody_listening_is_no_answer(void **state)
 {
     struct run *run = *state;
     struct fake_ingress *f = fake_ingress_new(always_200, 1);
-    struct connection c;
+    struct http_connection c;
     int code;
-    connection_init(&c, fake_ingress_port(f));
+    http_connection_init(&c, fake_ingress_port(f));
     fake_ingress_free(f);
     assert_int_equal(post(&c, &code), STATUS_UNAVAILABLE);
-    connection_done(&c);
+    http_connection_done(&c);
     assert_int_equal(ledger_totals(run->ledger).sent, 0);
 }
 

@@ -1,4 +1,4 @@
-#include "bridge/dev/connection.h"
+#include "bridge/dev/http_connection.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,12 +13,12 @@
 /* Far beyond the ingress's own deadline: whatever comes later is no answer. */
 static const struct timeval io_timeout = {.tv_sec = 10};
 
-void connection_init(struct connection *c, uint16_t port)
+void http_connection_init(struct http_connection *c, uint16_t port)
 {
-    *c = (struct connection){.port = port, .fd = -1};
+    *c = (struct http_connection){.port = port, .fd = -1};
 }
 
-void connection_done(struct connection *c)
+void http_connection_done(struct http_connection *c)
 {
     if (c->fd >= 0)
         close(c->fd);
@@ -26,15 +26,15 @@ void connection_done(struct connection *c)
 }
 
 /* The server may close a connection that was idle for long, or after an answer while it drains. */
-static bool is_usable(const struct connection *c)
+static bool is_usable(const struct http_connection *c)
 {
     struct pollfd waiting = {.fd = c->fd, .events = POLLIN};
     return c->fd >= 0 && poll(&waiting, 1, 0) == 0;
 }
 
-static enum status open_connection(struct connection *c)
+static enum status open_connection(struct http_connection *c)
 {
-    connection_done(c);
+    http_connection_done(c);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return STATUS_UNAVAILABLE;
@@ -47,11 +47,11 @@ static enum status open_connection(struct connection *c)
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) == 0 &&
         connect(c->fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
         return STATUS_OK;
-    connection_done(c);
+    http_connection_done(c);
     return STATUS_UNAVAILABLE;
 }
 
-static enum status send_all(const struct connection *c, struct bytes bytes)
+static enum status send_all(const struct http_connection *c, struct bytes bytes)
 {
     for (size_t sent = 0; sent < bytes.len;) {
         ssize_t n = send(c->fd, bytes.data + sent, bytes.len - sent, MSG_NOSIGNAL);
@@ -62,10 +62,10 @@ static enum status send_all(const struct connection *c, struct bytes bytes)
     return STATUS_OK;
 }
 
-static enum status send_request(const struct connection *c,
-                                const struct connection_request *request)
+static enum status send_request(const struct http_connection *c,
+                                const struct http_connection_request *request)
 {
-    char head[CONNECTION_HEAD_MAX];
+    char head[HTTP_CONNECTION_HEAD_MAX];
     int len =
         snprintf(head, sizeof(head),
                  "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/json\r\n"
@@ -79,15 +79,15 @@ static enum status send_request(const struct connection *c,
 
 /* What has been read of an answer; one byte is left for a NUL. */
 struct answer {
-    char text[CONNECTION_HEAD_MAX + 1];
+    char text[HTTP_CONNECTION_HEAD_MAX + 1];
     size_t len;
 };
 
-static enum status read_some(const struct connection *c, struct answer *a)
+static enum status read_some(const struct http_connection *c, struct answer *a)
 {
-    if (a->len == CONNECTION_HEAD_MAX)
+    if (a->len == HTTP_CONNECTION_HEAD_MAX)
         return STATUS_UNAVAILABLE;
-    ssize_t n = recv(c->fd, a->text + a->len, CONNECTION_HEAD_MAX - a->len, 0);
+    ssize_t n = recv(c->fd, a->text + a->len, HTTP_CONNECTION_HEAD_MAX - a->len, 0);
     if (n == 0 || (n < 0 && errno != EINTR))
         return STATUS_UNAVAILABLE;
     a->len += n > 0 ? (size_t)n : 0;
@@ -117,7 +117,7 @@ static size_t read_number(const char *text, size_t max)
 }
 
 /* The whole answer fits the buffer: the bridge's answers are a few words long. */
-static enum status read_answer(struct connection *c, int *ret_code)
+static enum status read_answer(struct http_connection *c, int *ret_code)
 {
     struct answer a = {.len = 0};
     const char *end = NULL;
@@ -128,20 +128,20 @@ static enum status read_answer(struct connection *c, int *ret_code)
     const char *length = find_header(a.text, "Content-Length");
     if (strncmp(a.text, "HTTP/1.1 ", 9) != 0 || length == NULL)
         return STATUS_UNAVAILABLE;
-    size_t whole = (size_t)(end - a.text) + 4 + read_number(length, CONNECTION_HEAD_MAX);
+    size_t whole = (size_t)(end - a.text) + 4 + read_number(length, HTTP_CONNECTION_HEAD_MAX);
     for (enum status status; a.len < whole;)
         if ((status = read_some(c, &a)) != STATUS_OK)
             return status;
 
     const char *option = find_header(a.text, "Connection");
     if (option != NULL && strncasecmp(option + strspn(option, " "), "close", 5) == 0)
-        connection_done(c);
+        http_connection_done(c);
     *ret_code = (int)read_number(a.text + 9, 999);
     return STATUS_OK;
 }
 
-enum status connection_post(struct connection *c, const struct connection_request *request,
-                            int *ret_code)
+enum status http_connection_post(struct http_connection *c,
+                                 const struct http_connection_request *request, int *ret_code)
 {
     enum status status = is_usable(c) ? STATUS_OK : open_connection(c);
     if (status == STATUS_OK)
@@ -149,6 +149,6 @@ enum status connection_post(struct connection *c, const struct connection_reques
     if (status == STATUS_OK)
         status = read_answer(c, ret_code);
     if (status != STATUS_OK)
-        connection_done(c);
+        http_connection_done(c);
     return status;
 }
