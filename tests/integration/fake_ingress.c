@@ -48,8 +48,8 @@ static bool read_request(int fd, struct fake_request *r)
         len++;
     }
     const char *length = strstr(r->head, "Content-Length: ");
-    assert(length != NULL);
-    size_t body_len = strtoul(length + 16, NULL, 10);
+    size_t body_len;
+    assert(length != NULL && sscanf(length, "Content-Length: %zu", &body_len) == 1);
     assert(body_len < sizeof(r->body));
     return recv(fd, r->body, body_len, MSG_WAITALL) == (ssize_t)body_len;
 }

@@ -283,7 +283,8 @@ static bool read_byte(int fd, char *ret, bool *ret_reset)
 static size_t content_length(const char *head)
 {
     const char *line = strcasestr(head, "\r\nContent-Length:");
-    return line == NULL ? 0 : strtoul(line + 17, NULL, 10);
+    size_t len;
+    return line != NULL && sscanf(line + 17, "%zu", &len) == 1 ? len : 0;
 }
 
 struct reply client_read(int fd)

@@ -1,0 +1,59 @@
+#!/bin/bash
+# can_fail.sh: each check finds what it is there to find, and names the place.
+set -euo pipefail
+checks=$(cd "$(dirname "$0")" && pwd)
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+failed=0
+
+# expect CHECK CONTENT FILE MESSAGE: a tree with only this file must be refused with this text.
+expect() {
+    local out
+    rm -rf "${root:?}"/*
+    mkdir -p "$root/$(dirname "$3")"
+    cp "$checks/../../.clang-format" "$root/"
+    printf "$2" >"$root/$3"
+    if out=$("$checks/$1" "$root" 2>&1); then
+        echo "$1 did not refuse $3: $2"
+        failed=1
+    elif [[ $out != *"$4"* ]]; then
+        echo "$1 said of $3: $out, expected: $4"
+        failed=1
+    fi
+}
+
+# accept CHECK CONTENT FILE: a tree with only this file is in order.
+accept() {
+    rm -rf "${root:?}"/*
+    mkdir -p "$root/$(dirname "$3")"
+    printf "$2" >"$root/$3"
+    "$checks/$1" "$root" || { echo "$1 refused $3: $2" && failed=1; }
+}
+
+expect layers.sh '#include "bridge/domain/route.h"\n' bridge/base/x.c 'bridge/base/x.c:1: base may not use domain'
+expect layers.sh '\n#include "bridge/dev/view.h"\n' bridge/app/x.c 'bridge/app/x.c:2: app may not use dev'
+expect layers.sh '#include <librdkafka/rdkafka.h>\n' bridge/ingress/x.c '<librdkafka/rdkafka.h> may not be included here'
+expect layers.sh '#include <openssl/evp.h>\n' bridge/base/secret.c '<openssl/evp.h> may not be included here'
+expect layers.sh '#include <zstd.h>\n' bridge/ops/x.h '<zstd.h> may not be included here'
+expect layers.sh '#include "route.h"\n' bridge/domain/x.c '"route.h" is not rooted'
+expect layers.sh '#include <stdio.h>\n' bridge/util/x.c 'the folder util has no row'
+accept layers.sh '#include <openssl/evp.h>\n#include "bridge/base/buf.h"\n#include <sys/stat.h>\n' bridge/base/crypto.c
+
+expect banned.sh 'int x(void)\n{\n    return atoi("1");\n}\n' bridge/base/x.c 'bridge/base/x.c:3: atoi() is banned: use digits'
+expect banned.sh 'x = strtol (a, 0, 10);\n' tests/x.c 'tests/x.c:1: strtol() is banned'
+expect banned.sh 'sleep(1);\n' tests/x.c 'tests/x.c:1: sleep() is banned: use poll()'
+accept banned.sh '/* not atoi() */\n * nor rand()\nx->rand(1); nanosleep(1); my_sleep(2); "atoi"\n' bridge/base/x.c
+
+expect headers.sh '#pragma once\nsize_t x(void);\n' bridge/base/x.h 'bridge/base/x.h: does not compile alone'
+expect headers.sh 'int x(void);\n' bridge/base/x.h '#pragma once is missing'
+
+expect hygiene.sh 'see /home/somebody/notes\n' README.md 'README.md:1: a path of one machine'
+expect hygiene.sh 'a\n-----BEGIN RSA PRIVATE KEY-----\n' key 'key:2: a private key'
+expect hygiene.sh 'https://me:secret@example.com/\n' x.py 'x.py:1: a URL with a password'
+expect hygiene.sh 'a\0b' x.bin 'x.bin: is binary'
+expect hygiene.sh '%300000d' big.txt '300000 bytes, expected at most 262144'
+
+if "$checks/format.sh" >/dev/null || [ $? != 77 ]; then
+    expect format.sh 'int  x ;\n' bridge/base/x.c 'bridge/base/x.c:1:4: error: code should be clang-formatted'
+fi
+exit $failed
