@@ -2,6 +2,7 @@
 
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,9 @@ struct connection *connection_new(struct loop *l, struct MHD_Connection *mhd)
     c->loop = l;
     c->mhd = mhd;
     c->fd = info->connect_fd;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
+    /* Without it, half a body costs its whole deadline. */
+    (void)epoll_ctl(l->hangups_fd, EPOLL_CTL_ADD, c->fd, &event);
     connection_enter(c, PHASE_HEADER);
     return c;
 }
@@ -29,6 +33,7 @@ void connection_free(struct connection *c)
     if (c == NULL)
         return;
     request_done(c);
+    (void)epoll_ctl(c->loop->hangups_fd, EPOLL_CTL_DEL, c->fd, NULL);
     if (c->phase != PHASE_CUT && (c->leaves_unread || connection_has_unread(c)))
         lingering_add(&c->loop->lingering, c->fd, clock_mono_ms());
     deadline_move(&c->deadline, NULL, 0);
@@ -44,11 +49,20 @@ struct connection *connection_of(struct MHD_Connection *mhd)
 
 void connection_enter(struct connection *c, enum phase phase)
 {
+    if (phase == PHASE_BODY && c->half_closed)
+        phase = PHASE_TRUNCATED;
     c->phase = phase;
     if (phase != PHASE_HEADER)
         c->has_request_line = false;
     deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : &c->loop->phases[phase],
                   clock_mono_ms());
+}
+
+void connection_half_closed(struct connection *c)
+{
+    c->half_closed = true;
+    if (c->phase == PHASE_BODY)
+        connection_enter(c, PHASE_TRUNCATED);
 }
 
 void connection_cut(struct connection *c)

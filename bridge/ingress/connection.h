@@ -1,7 +1,8 @@
 /* One client's connection: which phase it is in, and until when.
  *
- *   accept ─► HEADER ─► BODY ─► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
- *               └─────────┴──────────────────────────────────▲
+ *   accept ─► HEADER ─► BODY ──────► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
+ *               │         ├─► TRUNCATED ─▲                        ▲
+ *               └─────────┴───────────────────────────────────────┘
  *
  * Invariants
  * 1. A connection is in exactly one of its loop's deadline fifos, the one of its phase; only one
@@ -21,12 +22,13 @@ enum phase {
     PHASE_IDLE = 0,   /* between requests; idle_timeout_ms */
     PHASE_HEADER,     /* accepted, or a request line has come; header_timeout_ms */
     PHASE_BODY,       /* the header is accepted; body_timeout_ms */
+    PHASE_TRUNCATED,  /* as BODY, but the client has closed its side: what it sent is read out */
     PHASE_PUBLISHING, /* suspended until the sink reports; deadline_ms */
     PHASE_DECIDED,    /* resumed: the next call of the handler queues the answer */
     PHASE_ANSWERING,  /* libmicrohttpd sends the answer; header_timeout_ms */
     PHASE_CUT,        /* shut down: libmicrohttpd will notice */
 };
-#define PHASES 7
+#define PHASES 8
 
 struct connection {
     struct deadline deadline; /* first: a connection is found again from it */
@@ -35,6 +37,7 @@ struct connection {
     int fd;
     enum phase phase;
     bool has_request_line; /* in PHASE_HEADER: a request has begun */
+    bool half_closed;      /* the client sends no more */
     bool leaves_unread;    /* it was answered before its body was read */
     struct request request;
 };
@@ -49,6 +52,10 @@ void connection_free(struct connection *c);
 struct connection *connection_of(struct MHD_Connection *mhd);
 
 void connection_enter(struct connection *c, enum phase phase);
+
+/* The client has closed its side. libmicrohttpd 0.9.75 goes on waiting for the rest of a body
+ * (measured). */
+void connection_half_closed(struct connection *c);
 
 /* Ends it without a word. */
 void connection_cut(struct connection *c);

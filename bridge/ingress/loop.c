@@ -1,9 +1,10 @@
 /* The loop. Only its thread touches libmicrohttpd, so that nothing there needs a lock:
  *
- *   poll({daemon's epoll fd, mailbox's eventfd, lingering sockets' epoll fd}, next deadline)
+ *   poll({epoll fds, mailbox's eventfd}, next deadline)
  *   mailbox ─► request_settle()       what the sink reported
  *   fifos ───► expire()               whose time has come
  *   MHD_run()                         accepts, reads, calls the handler, writes
+ *   run_hangups()                     who has closed his side
  *
  * External mode is no matter of taste. With a thread of its own libmicrohttpd (0.9.75, 1.0.1,
  * daemon.c, MHD_epoll()) waits again, with the full timeout, after a batch of exactly 128 events:
@@ -24,6 +25,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +42,9 @@ static const size_t spare_connections = 64;
 /* Handshakes that are answered but not complete when the stop begins: a round trip of the
  * internet. */
 static const int64_t handshake_ms = 250;
+
+/* From a client's closing its side, or the last piece read since, to the end of what it sent. */
+static const int64_t read_out_ms = 200;
 
 /* What a client that has just been told nothing may still have under way on a silent connection. */
 static const int64_t silence_ms = 1000;
@@ -124,6 +129,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
         goes_on = request_begin(c, target, method);
         break;
     case PHASE_BODY:
+    case PHASE_TRUNCATED:
         goes_on = piece.len > 0 ? request_gather(c, piece) : request_complete(c);
         break;
     case PHASE_PUBLISHING: /* a call without a reason: nothing has changed */
@@ -178,10 +184,11 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *ctx, const char *
 
 /* --- deadlines ------------------------------------------------------------------------------- */
 
-static void refuse_slow(struct connection *c)
+static void refuse(struct connection *c, enum answer answer)
 {
-    request_count(c, ANSWER_TOO_SLOW, "");
-    connection_refuse(c, ANSWER_TOO_SLOW);
+    request_count(c, answer, "");
+    connection_refuse(c, answer);
+    connection_cut(c);
 }
 
 /* Returns false when the connection stays where it is for this turn. */
@@ -192,12 +199,15 @@ static bool expire(struct connection *c)
         return request_expire(c);
     case PHASE_HEADER:
         if (c->has_request_line)
-            refuse_slow(c);
-        connection_cut(c);
+            refuse(c, ANSWER_TOO_SLOW);
+        else
+            connection_cut(c);
         return true;
     case PHASE_BODY:
-        refuse_slow(c);
-        connection_cut(c);
+        refuse(c, ANSWER_TOO_SLOW);
+        return true;
+    case PHASE_TRUNCATED:
+        refuse(c, ANSWER_MALFORMED);
         return true;
     case PHASE_IDLE:
     case PHASE_DECIDED:
@@ -207,6 +217,14 @@ static bool expire(struct connection *c)
         return true;
     }
     return false;
+}
+
+static void run_hangups(struct loop *l)
+{
+    struct epoll_event events[64];
+    int len = epoll_wait(l->hangups_fd, events, sizeof(events) / sizeof(events[0]), 0);
+    for (int i = 0; i < len; i++)
+        connection_half_closed(events[i].data.ptr);
 }
 
 static void run_deadlines(struct loop *l)
@@ -241,6 +259,7 @@ static void turn(struct loop *l, int64_t wait_ms)
         {.fd = l->epoll_fd, .events = POLLIN},
         {.fd = mailbox_fd(l->mailbox), .events = POLLIN},
         {.fd = l->lingering.epoll_fd, .events = POLLIN},
+        {.fd = l->hangups_fd, .events = POLLIN},
     };
     poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms);
     for (struct mailbox_node *node = mailbox_take(l->mailbox), *next; node != NULL; node = next) {
@@ -249,6 +268,8 @@ static void turn(struct loop *l, int64_t wait_ms)
     }
     run_deadlines(l);
     MHD_run(l->daemon);
+    if (fds[3].revents != 0)
+        run_hangups(l);
     atomic_store(&l->turned_at_mono_ms, clock_mono_ms());
 }
 
@@ -407,6 +428,7 @@ static void set_durations(struct loop *l)
     l->phases[PHASE_IDLE].duration_ms = opt->idle_timeout_ms;
     l->phases[PHASE_HEADER].duration_ms = opt->header_timeout_ms;
     l->phases[PHASE_BODY].duration_ms = opt->body_timeout_ms;
+    l->phases[PHASE_TRUNCATED].duration_ms = read_out_ms;
     l->phases[PHASE_PUBLISHING].duration_ms = opt->deadline_ms;
     l->phases[PHASE_DECIDED].duration_ms = opt->header_timeout_ms;
     l->phases[PHASE_ANSWERING].duration_ms = opt->header_timeout_ms;
@@ -414,8 +436,9 @@ static void set_durations(struct loop *l)
 
 static enum status start(struct loop *l, struct diag *diag)
 {
-    if (lingering_init(&l->lingering) != STATUS_OK || mailbox_new(&l->mailbox) != STATUS_OK ||
-        answers_new(&l->answers) != STATUS_OK)
+    l->hangups_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (l->hangups_fd < 0 || lingering_init(&l->lingering) != STATUS_OK ||
+        mailbox_new(&l->mailbox) != STATUS_OK || answers_new(&l->answers) != STATUS_OK)
         return STATUS_NOMEM;
     l->daemon = start_daemon(l);
     if (l->daemon == NULL)
@@ -437,6 +460,7 @@ enum status loop_new(struct shared *shared, int listen_fd, struct loop **ret, st
     }
     l->shared = shared;
     l->listen_fd = listen_fd;
+    l->hangups_fd = -1;
     l->lingering.epoll_fd = -1;
     atomic_init(&l->turned_at_mono_ms, clock_mono_ms());
     set_durations(l);
@@ -475,6 +499,8 @@ void loop_free(struct loop *l)
     }
     if (l->listen_fd >= 0)
         close(l->listen_fd);
+    if (l->hangups_fd >= 0)
+        close(l->hangups_fd);
     lingering_done(&l->lingering);
     answers_free(l->answers);
     mailbox_unref(l->mailbox);

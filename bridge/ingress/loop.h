@@ -13,8 +13,9 @@ struct MHD_Daemon;
 struct loop {
     struct shared *shared;
     struct MHD_Daemon *daemon;
-    int epoll_fd;  /* the daemon's */
-    int listen_fd; /* -1 once it is closed */
+    int epoll_fd;   /* the daemon's */
+    int hangups_fd; /* an epoll fd: clients that closed their side */
+    int listen_fd;  /* -1 once it is closed */
     struct mailbox *mailbox;
     struct answers *answers;
     struct deadline_fifo phases[PHASES]; /* that of PHASE_CUT stays empty */

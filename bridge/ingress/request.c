@@ -214,8 +214,11 @@ bool request_gather(struct connection *c, struct bytes piece)
 {
     struct request *r = &c->request;
     enum status status = flight_append(r->flight, piece);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        if (c->phase == PHASE_TRUNCATED)
+            connection_enter(c, PHASE_TRUNCATED); /* there may be more to read out */
         return true;
+    }
     r->body_len = r->flight->body.len + piece.len;
     r->answer = answer_of_append(status);
     request_count(c, r->answer, NULL);

@@ -1,15 +1,20 @@
-/* The ingress over loopback: what is answered, and when. */
+/* The ingress over loopback: every judgement, and how requests may arrive. */
 #include "tests/integration/ingress_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
+
+#define BODY "{\"resource\":\"INVOICE\"}"
+#define HEAD "POST " ACTIVE_PATH " HTTP/1.1\r\nHost: bridge\r\n"
+#define SIGNED HEAD SIGNATURE_LINE
 
 static int start(void **state)
 {
@@ -29,16 +34,364 @@ static int stop(void **state)
 static void a_signed_callback_is_answered_200_once_the_sink_has_reported(void **state)
 {
     struct ingress_fixture *f = *state;
-    struct reply reply = client_post(f->port, ACTIVE_PATH, "{\"resource\":\"INVOICE\"}");
+    f->sink.holds = true;
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(fd, SIGNED "Content-Length: 22\r\n\r\n" BODY));
+    fake_sink_await(&f->sink, 1);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(fake_sink_report(&f->sink, STATUS_OK), 1);
+    struct reply reply = client_read(fd);
     assert_int_equal(reply.code, 200);
-    assert_int_equal(f->sink.taken, 1);
+    assert_string_equal(reply.body, "");
+    assert_string_equal(f->sink.last_value, BODY);
+    close(fd);
 }
+
+/* A request, what it is answered, and what the answer's head must hold. */
+struct row {
+    const char *request;
+    unsigned code;
+    const char *header;
+};
+
+static const struct row refusals[] = {
+    /* framing comes first, even before the path */
+    {SIGNED "Content-Length: 22\r\nContent-Length: 22\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Content-Length: 22\r\nContent-Length: 5\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Content-Length: 22, 22\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Content-Length: +22\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Content-Length: -1\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Content-Length: 0x16\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Content-Length: 22\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, NULL},
+    {SIGNED "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400, NULL},
+    {SIGNED "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, NULL},
+    {SIGNED "Transfer-Encoding: identity\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, NULL},
+    {SIGNED "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, NULL},
+    {SIGNED SIGNATURE_LINE "Content-Length: 22\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "x-fake-SIGNATURE: bad\r\nContent-Length: 22\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Host: another\r\nContent-Length: 22\r\n\r\n" BODY, 400, NULL},
+    {"POST " ACTIVE_PATH " HTTP/1.1\r\nContent-Length: 0\r\n\r\n", 400, NULL},
+    {"POST /nowhere HTTP/1.1\r\nHost: b\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400,
+     NULL},
+    {SIGNED "Content-Length : 22\r\n\r\n" BODY, 400, NULL},
+    {SIGNED "Expect: a-miracle\r\nContent-Length: 22\r\n\r\n" BODY, 417, NULL},
+    /* the path, before the method and the size */
+    {"GET / HTTP/1.1\r\nHost: b\r\n\r\n", 404, "Connection: close"},
+    {"POST /metrics HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 404, NULL},
+    {"DELETE /in/nobody HTTP/1.1\r\nHost: b\r\n\r\n", 404, NULL},
+    {"POST /in/nobody HTTP/1.1\r\nHost: b\r\nContent-Length: 999999\r\n\r\n", 404, NULL},
+    {"POST " ACTIVE_PATH "/ HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 404, NULL},
+    {"POST " ACTIVE_PATH "%00 HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 404, NULL},
+    {"POST " ACTIVE_PATH "%zz HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 404, NULL},
+    {"POST /" ACTIVE_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 404, NULL},
+    {"POST " NOT_YET_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 503,
+     "Retry-After: 1\r\n"},
+    /* the method, before the size */
+    {"GET " ACTIVE_PATH " HTTP/1.1\r\nHost: b\r\n\r\n", 405, "Allow: POST\r\n"},
+    {"HEAD " ACTIVE_PATH " HTTP/1.1\r\nHost: b\r\n\r\n", 405, "Allow: POST\r\n"},
+    {"PUT " ACTIVE_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 999999\r\n\r\n", 405, NULL},
+    {"BREW " ACTIVE_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 405, NULL},
+    {"post " ACTIVE_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 405, NULL},
+    /* the size, before the signature */
+    {HEAD "Content-Length: 65537\r\n\r\n", 413, "Connection: close"},
+    {HEAD "Content-Length: 9999999999999\r\n\r\n", 413, NULL},
+    {HEAD "Content-Length: 99999999999999999999999999\r\n\r\n", 413, NULL},
+    {HEAD "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffff\r\n", 413, NULL},
+    /* the signature, before the meaning */
+    {HEAD "Content-Length: 22\r\n\r\n" BODY, 401, NULL},
+    {HEAD "X-Fake-Signature: wrong\r\nContent-Length: 22\r\n\r\n" BODY, 401, NULL},
+    {HEAD "X-Fake-Signature: stale\r\nContent-Length: 22\r\n\r\n" BODY, 401, NULL},
+    {HEAD "X-Fake-Signature:\r\nContent-Length: 5\r\n\r\nnomem", 401, NULL},
+    /* our own trouble is never a 4xx */
+    {SIGNED "Content-Length: 5\r\n\r\nnomem", 503, "Retry-After: 1\r\n"},
+    /* a route without a secret */
+    {"POST " WAITING_PATH " HTTP/1.1\r\nHost: b\r\n" SIGNATURE_LINE "Content-Length: 2\r\n\r\n{}",
+     503, "Retry-After: 1\r\n"},
+    {"POST " WAITING_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}", 401, NULL},
+    {"GET " WAITING_PATH " HTTP/1.1\r\nHost: b\r\n\r\n", 405, NULL},
+    {"POST " PENDING_PATH
+     " HTTP/1.1\r\nHost: b\r\nProbing-Signature: t=1\r\nContent-Length: 2\r\n\r\n{}",
+     503, "Retry-After: 1\r\n"},
+    {"PUT " PENDING_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 405, NULL},
+};
+
+static void every_refusal_has_its_code_and_produces_nothing(void **state)
+{
+    struct ingress_fixture *f = *state;
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        const struct row *row = &refusals[i];
+        struct reply reply = client_exchange(f->port, row->request, strlen(row->request));
+        if (reply.code != row->code ||
+            (row->header != NULL && strstr(reply.head, row->header) == NULL))
+            fail_msg("expected %u (%s) for:\n%s\ngot %u:\n%s", row->code,
+                     row->header == NULL ? "" : row->header, row->request, reply.code, reply.head);
+        assert_null(strcasestr(reply.head, "\r\nServer:"));
+    }
+    assert_int_equal(f->sink.taken, 0);
+}
+
+static const struct row acceptances[] = {
+    {SIGNED "Content-Length: 22\r\n\r\n" BODY, 200, NULL},
+    /* the header's name in any case, the query ignored, the path decoded */
+    {HEAD "x-fake-signature: good\r\nContent-Length: 22\r\n\r\n" BODY, 200, NULL},
+    {"POST " ACTIVE_PATH "?a=b&c HTTP/1.1\r\nHost: b\r\n" SIGNATURE_LINE
+     "Content-Length: 22\r\n\r\n" BODY,
+     200, NULL},
+    {"POST /in%2Ffake/acme%2d42/by-hand HTTP/1.1\r\nHost: b\r\n" SIGNATURE_LINE
+     "Content-Length: 22\r\n\r\n" BODY,
+     200, NULL},
+    {"POST " ACTIVE_PATH " HTTP/1.0\r\n" SIGNATURE_LINE "Content-Length: 22\r\n\r\n" BODY, 200,
+     NULL},
+    {SIGNED "Transfer-Encoding: chunked\r\n\r\n16\r\n" BODY "\r\n0\r\n\r\n", 200, NULL},
+    {SIGNED
+     "Transfer-Encoding: "
+     "CHUNKED\r\n\r\n2;x=y\r\n{\"\r\n14\r\nresource\":\"INVOICE\"}\r\n0\r\nX-Trailer: 1\r\n\r\n",
+     200, NULL},
+    {SIGNED "Content-Encoding: gzip\r\nContent-Length: 22\r\n\r\n" BODY, 200, NULL},
+};
+
+static void every_form_of_a_right_request_is_accepted(void **state)
+{
+    struct ingress_fixture *f = *state;
+    for (size_t i = 0; i < sizeof(acceptances) / sizeof(acceptances[0]); i++) {
+        const struct row *row = &acceptances[i];
+        struct reply reply = client_exchange(f->port, row->request, strlen(row->request));
+        if (reply.code != row->code)
+            fail_msg("expected %u for:\n%s\ngot:\n%s", row->code, row->request, reply.head);
+        assert_string_equal(f->sink.last_value, BODY);
+        assert_int_equal(f->sink.taken, i + 1);
+    }
+}
+
+static void a_body_of_no_events_is_answered_200_and_produces_nothing(void **state)
+{
+    struct ingress_fixture *f = *state;
+    assert_int_equal(client_post(f->port, ACTIVE_PATH, "[]").code, 200);
+    assert_int_equal(f->sink.taken, 0);
+}
+
+static void an_empty_body_is_a_callback_as_any_other(void **state)
+{
+    struct ingress_fixture *f = *state;
+    const char *requests[] = {SIGNED "Content-Length: 0\r\n\r\n", SIGNED "\r\n",
+                              SIGNED "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(client_exchange(f->port, requests[i], strlen(requests[i])).code, 200);
+        assert_int_equal(f->sink.taken, i + 1);
+        assert_int_equal(f->sink.last_value_len, 0);
+    }
+}
+
+static void
+an_unsigned_probe_of_a_pending_route_is_answered_200_by_any_of_three_methods(void **state)
+{
+    struct ingress_fixture *f = *state;
+    const char *requests[] = {
+        "GET " PENDING_PATH " HTTP/1.1\r\nHost: b\r\n\r\n",
+        "HEAD " PENDING_PATH " HTTP/1.1\r\nHost: b\r\n\r\n",
+        "POST " PENDING_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}",
+    };
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(client_exchange(f->port, requests[i], strlen(requests[i])).code, 200);
+    assert_int_equal(f->sink.taken, 0);
+}
+
+static void a_header_block_too_large_is_answered_431(void **state)
+{
+    struct ingress_fixture *f = *state;
+    static char request[65536];
+    int len = snprintf(request, sizeof(request),
+                       SIGNED "Content-Length: 22\r\nX-Filler: %060000d\r\n\r\n" BODY, 0);
+    assert_int_equal(client_exchange(f->port, request, (size_t)len).code, 431);
+}
+
+static void a_chunked_body_over_the_cap_is_answered_413_before_it_ends(void **state)
+{
+    struct ingress_fixture *f = *state;
+    static char chunk[8192 + 16];
+    int len = snprintf(chunk, sizeof(chunk), "2000\r\n%08192d\r\n", 0);
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(fd, SIGNED "Transfer-Encoding: chunked\r\n\r\n"));
+    for (int i = 0; i < 9; i++)
+        (void)client_send(fd, chunk, (size_t)len);
+    struct reply reply = client_read(fd); /* the last chunk never comes */
+    assert_int_equal(reply.code, 413);
+    assert_non_null(strstr(reply.head, "Connection: close"));
+    assert_true(client_sees_end(fd));
+    close(fd);
+    assert_int_equal(f->sink.taken, 0);
+}
+
+static void an_early_refusal_reaches_a_client_that_goes_on_sending(void **state)
+{
+    struct ingress_fixture *f = *state;
+    static char megabyte[1 << 20];
+    memset(megabyte, 'x', sizeof(megabyte));
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(fd, SIGNED "Content-Length: 2097152\r\n\r\n"));
+    assert_true(client_send(fd, megabyte, sizeof(megabyte)));
+    assert_true(client_send(fd, megabyte, sizeof(megabyte)));
+    struct reply reply = client_read(fd);
+    assert_int_equal(reply.code, 413);
+    assert_false(reply.reset);
+    close(fd);
+}
+
+static void a_client_that_expects_100_continue_gets_it(void **state)
+{
+    struct ingress_fixture *f = *state;
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(fd, SIGNED "Expect: 100-continue\r\nContent-Length: 22\r\n\r\n"));
+    assert_int_equal(client_read(fd).code, 100);
+    assert_true(client_send_text(fd, BODY));
+    assert_int_equal(client_read(fd).code, 200);
+    close(fd);
+    /* and a refusal instead of it, where the header tells enough */
+    fd = client_connect(f->port);
+    assert_true(
+        client_send_text(fd, SIGNED "Expect: 100-continue\r\nContent-Length: 99999\r\n\r\n"));
+    assert_int_equal(client_read(fd).code, 413);
+    close(fd);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+    struct ingress_fixture *f = *state;
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(
+        fd, SIGNED "Content-Length: 1\r\n\r\n1" SIGNED "Content-Length: 1\r\n\r\n2" HEAD
+                   "Content-Length: 1\r\n\r\n3" SIGNED "Content-Length: 1\r\n\r\n4"));
+    const unsigned codes[] = {200, 200, 401, 200};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(client_read(fd).code, codes[i]);
+    close(fd);
+    assert_int_equal(f->sink.taken, 3);
+    assert_string_equal(f->sink.last_value, "4");
+}
+
+static void a_half_closed_client_is_answered(void **state)
+{
+    struct ingress_fixture *f = *state;
+    f->sink.holds = true;
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(fd, SIGNED "Content-Length: 22\r\n\r\n" BODY));
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    fake_sink_await(&f->sink, 1);
+    fake_sink_report(&f->sink, STATUS_OK);
+    assert_int_equal(client_read(fd).code, 200);
+    close(fd);
+}
+
+static void a_half_closed_client_with_half_a_request_is_let_go(void **state)
+{
+    struct ingress_fixture *f = *state;
+    const char *halves[] = {SIGNED "Content-Length: 22\r\n\r\n{\"res", SIGNED, "POST /in", ""};
+    for (size_t i = 0; i < 4; i++) {
+        int fd = client_connect(f->port);
+        assert_true(client_send_text(fd, halves[i]));
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        struct reply reply = client_read(fd);
+        if (reply.code != 0 && reply.code != 400)
+            fail_msg("%s: %s", halves[i], reply.head);
+        close(fd);
+    }
+    assert_int_equal(f->sink.taken, 0);
+}
+
+/* What the sink says, and what is answered. */
+static void what_the_sink_refuses_or_fails_is_503_and_never_200(void **state)
+{
+    struct ingress_fixture *f = *state;
+    const struct {
+        enum status refuses, reports;
+        const char *header;
+    } rows[] = {
+        {STATUS_BUSY, STATUS_OK, "Retry-After: 1\r\n"},
+        {STATUS_NOMEM, STATUS_OK, "Retry-After: 1\r\n"},
+        {STATUS_UNAVAILABLE, STATUS_OK, "Retry-After: 5\r\n"},
+        {STATUS_OK, STATUS_UNAVAILABLE, "Retry-After: 5\r\n"},
+        {STATUS_OK, STATUS_NOMEM, "Retry-After: 5\r\n"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        f->sink.refuses = rows[i].refuses;
+        f->sink.reports = rows[i].reports;
+        struct reply reply = client_post(f->port, ACTIVE_PATH, BODY);
+        assert_int_equal(reply.code, 503);
+        assert_non_null(strstr(reply.head, rows[i].header));
+    }
+}
+
+static void a_client_that_leaves_while_it_waits_disturbs_nobody(void **state)
+{
+    struct ingress_fixture *f = *state;
+    f->sink.holds = true;
+    int fd = client_connect(f->port);
+    assert_true(client_send_text(fd, SIGNED "Content-Length: 22\r\n\r\n" BODY));
+    fake_sink_await(&f->sink, 1);
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(fd);
+    fake_sink_report(&f->sink, STATUS_OK);
+    f->sink.holds = false;
+    assert_int_equal(client_post(f->port, ACTIVE_PATH, BODY).code, 200);
+}
+
+static void refusals_are_counted_and_kept(void **state)
+{
+    struct ingress_fixture *f = *state;
+    const char *requests[] = {HEAD "Content-Length: 2\r\n\r\n{}",
+                              HEAD "X-Fake-Signature: wrong\r\nContent-Length: 2\r\n\r\n{}",
+                              "GET /in/nobody HTTP/1.1\r\nHost: b\r\n\r\n",
+                              "GET /in/nobody HTTP/1.1\r\n\r\n"};
+    for (size_t i = 0; i < 4; i++)
+        (void)client_exchange(f->port, requests[i], strlen(requests[i]));
+    assert_int_equal(client_post(f->port, ACTIVE_PATH, BODY).code, 200);
+    static char text[65536];
+    ingress_metrics(f, text, sizeof(text));
+    const char *lines[] = {
+        "maesn_bridge_http_requests_total{provider=\"fake\",code=\"401\"} 2\n",
+        "maesn_bridge_http_requests_total{provider=\"none\",code=\"404\"} 1\n",
+        "maesn_bridge_http_requests_total{provider=\"none\",code=\"400\"} 1\n",
+        "maesn_bridge_http_requests_total{provider=\"fake\",code=\"200\"} 1\n",
+        "maesn_bridge_signature_verifications_total{provider=\"fake\",result=\"missing\"} 1\n",
+        "maesn_bridge_signature_verifications_total{provider=\"fake\",result=\"bad\"} 1\n",
+        "maesn_bridge_signature_verifications_total{provider=\"fake\",result=\"current\"} 1\n",
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (strstr(text, lines[i]) == NULL)
+            fail_msg("%s is not in:\n%s", lines[i], text);
+    struct buf kept;
+    buf_init(&kept, 1 << 20);
+    rejections_print(f->rejections, &kept);
+    assert_non_null(strstr(buf_text(&kept), "signature-missing"));
+    assert_non_null(strstr(buf_text(&kept), "signature-bad"));
+    assert_non_null(strstr(buf_text(&kept), "\"/in/nobody\""));
+    buf_done(&kept);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            a_signed_callback_is_answered_200_once_the_sink_has_reported, start, stop),
+        T(a_signed_callback_is_answered_200_once_the_sink_has_reported),
+        T(every_refusal_has_its_code_and_produces_nothing),
+        T(every_form_of_a_right_request_is_accepted),
+        T(a_body_of_no_events_is_answered_200_and_produces_nothing),
+        T(an_empty_body_is_a_callback_as_any_other),
+        T(an_unsigned_probe_of_a_pending_route_is_answered_200_by_any_of_three_methods),
+        T(a_header_block_too_large_is_answered_431),
+        T(a_chunked_body_over_the_cap_is_answered_413_before_it_ends),
+        T(an_early_refusal_reaches_a_client_that_goes_on_sending),
+        T(a_client_that_expects_100_continue_gets_it),
+        T(pipelined_requests_are_answered_in_order),
+        T(a_half_closed_client_is_answered),
+        T(a_half_closed_client_with_half_a_request_is_let_go),
+        T(what_the_sink_refuses_or_fails_is_503_and_never_200),
+        T(a_client_that_leaves_while_it_waits_disturbs_nobody),
+        T(refusals_are_counted_and_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
