@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/crypto.h"
 #include "bridge/base/log.h"
 
 static const int64_t patience_ms = 10000;
@@ -173,6 +174,7 @@ void ingress_fixture_init(struct ingress_fixture *f)
 {
     memset(f, 0, sizeof(*f));
     log_set_level(LOG_ERROR);
+    assert_int_equal(crypto_start(), STATUS_OK);
     pthread_mutex_init(&f->sink.lock, NULL);
     f->sink.port.publish = fake_publish;
     f->registry.find = fake_find;
