@@ -1,9 +1,11 @@
 /* argv to the subcommand table, nothing else. */
 
 #include "bridge/base/crypto.h"
+#include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
 
 static const struct command *const commands[] = {
+    &ingress_command,
     &keygen_command,
     NULL,
 };

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/app/version.h"
 #include "bridge/base/nearest.h"
-#include "bridge/cli/version.h"
 
 /* Options and operands one command may have; the largest table has far fewer. */
 #define OPTIONS_MAX 24

@@ -1,4 +1,4 @@
-#include "bridge/cli/version.h"
+#include "bridge/app/version.h"
 
 #include <stdio.h>
 
@@ -32,6 +32,11 @@ static void list_libraries(struct library_version ret[LIBRARIES], char built_kaf
                                       OpenSSL_version(OPENSSL_VERSION_STRING)};
     ret[3] = (struct library_version){"jansson", JANSSON_VERSION, jansson_version_str()};
     ret[4] = (struct library_version){"libyaml", NULL, yaml_get_version_string()};
+}
+
+const char *version_text(void)
+{
+    return BRIDGE_VERSION;
 }
 
 void version_print(void)

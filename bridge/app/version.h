@@ -3,6 +3,9 @@
 
 #include "bridge/base/buf.h"
 
+/* "0.1.0". Static. */
+const char *version_text(void);
+
 /* Prints the version and those of the libraries, as built and as loaded, to stdout. */
 void version_print(void);
 
