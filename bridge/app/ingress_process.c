@@ -68,16 +68,16 @@ static struct envelope_options envelope_options(const struct settings *s)
 static enum status start_producer(struct ingress_process *p, struct diag *diag)
 {
     const struct settings *s = p->settings;
-    struct kafka_property *raw = calloc(s->kafka_raw.len + 1, sizeof(*raw));
+    struct cluster_property *raw = calloc(s->kafka_raw.len + 1, sizeof(*raw));
     struct event_topics topics;
     event_topics_init(&topics);
     enum status status = raw == NULL ? STATUS_NOMEM : event_topics_add(&topics, &p->envelope, s);
     if (status == STATUS_OK) {
         for (size_t i = 0; i < s->kafka_raw.len; i++)
             raw[i] =
-                (struct kafka_property){s->kafka_raw.items[i].name, s->kafka_raw.items[i].value};
+                (struct cluster_property){s->kafka_raw.items[i].name, s->kafka_raw.items[i].value};
         struct producer_options opt = {
-            .connection =
+            .cluster =
                 {
                     .brokers = s->kafka_brokers,
                     .raw = raw,

@@ -5,7 +5,7 @@
 
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
-#include "bridge/kafka/connection.h"
+#include "bridge/kafka/cluster.h"
 
 struct instance {
     rd_kafka_t *rk;
@@ -54,18 +54,17 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 static enum status configure(rd_kafka_conf_t *conf, const struct instance_options *opt,
                              struct diag *diag)
 {
-    enum status status = connection_set(conf, "acks", "all", diag);
+    enum status status = cluster_set(conf, "acks", "all", diag);
     if (status == STATUS_OK)
-        status =
-            connection_set(conf, "enable.idempotence", opt->idempotence ? "true" : "false", diag);
+        status = cluster_set(conf, "enable.idempotence", opt->idempotence ? "true" : "false", diag);
     if (status == STATUS_OK)
-        status = connection_set_number(conf, "linger.ms", opt->linger_ms, diag);
+        status = cluster_set_number(conf, "linger.ms", opt->linger_ms, diag);
     if (status == STATUS_OK)
-        status = connection_set_number(conf, "message.timeout.ms", opt->message_timeout_ms, diag);
+        status = cluster_set_number(conf, "message.timeout.ms", opt->message_timeout_ms, diag);
     if (status == STATUS_OK)
-        status = connection_set_number(conf, "request.timeout.ms", opt->message_timeout_ms, diag);
+        status = cluster_set_number(conf, "request.timeout.ms", opt->message_timeout_ms, diag);
     if (status == STATUS_OK)
-        status = connection_set(conf, "partitioner", "murmur2_random", diag);
+        status = cluster_set(conf, "partitioner", "murmur2_random", diag);
     return status;
 }
 
@@ -73,7 +72,7 @@ enum status instance_new(const struct instance_options *opt, struct instance **r
                          struct diag *diag)
 {
     CLEANUP(conf_free_scoped) rd_kafka_conf_t *conf = NULL;
-    enum status status = connection_conf(opt->connection, &conf, diag);
+    enum status status = cluster_conf(opt->cluster, &conf, diag);
     if (status == STATUS_OK)
         status = configure(conf, opt, diag);
     if (status != STATUS_OK)

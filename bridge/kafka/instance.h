@@ -19,7 +19,7 @@ struct instance_callbacks {
 };
 
 struct instance_options {
-    const struct kafka_connection *connection;
+    const struct cluster *cluster;
     int64_t linger_ms;
     bool idempotence;
     int64_t message_timeout_ms; /* after which librdkafka gives a record up by itself */

@@ -8,7 +8,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
-#include "bridge/kafka/connection.h"
+#include "bridge/kafka/cluster.h"
 #include "bridge/kafka/flow.h"
 
 /* How long the start, and a replacement, wait for the brokers' first answer. */
@@ -24,7 +24,7 @@
 
 struct producer {
     struct event_sink sink; /* first: a sink is its producer */
-    struct kafka_connection *connection;
+    struct cluster *cluster;
     struct producer_options options;
     struct flow *flow;
     struct scout *scout;
@@ -60,7 +60,7 @@ static enum status publish(struct event_sink *sink, struct publication *pub)
 static enum status make_instance(struct producer *p, struct instance **ret, struct diag *diag)
 {
     const struct instance_options options = {
-        .connection = p->connection,
+        .cluster = p->cluster,
         .linger_ms = p->options.linger_ms,
         .idempotence = p->options.idempotence,
         .message_timeout_ms = p->options.deadline_ms,
@@ -85,7 +85,7 @@ static enum status replace(struct producer *p, const char *reason, bool must_be_
                            struct diag *diag)
 {
     uint8_t fingerprint[CRYPTO_SHA256_SIZE];
-    enum status status = connection_fingerprint(p->connection, fingerprint);
+    enum status status = cluster_fingerprint(p->cluster, fingerprint);
     if (status != STATUS_OK)
         return status;
     CLEANUP(instance_unref_scoped) struct instance *in = NULL;
@@ -106,7 +106,7 @@ static enum status replace(struct producer *p, const char *reason, bool must_be_
 enum status producer_reload(struct producer *p, struct diag *diag)
 {
     uint8_t fingerprint[CRYPTO_SHA256_SIZE];
-    enum status status = connection_fingerprint(p->connection, fingerprint);
+    enum status status = cluster_fingerprint(p->cluster, fingerprint);
     if (status != STATUS_OK)
         return status;
     pthread_mutex_lock(&p->replace_lock);
@@ -169,10 +169,10 @@ static void *keeper_main(void *ctx)
 /* --- life --------------------------------------------------------------------------------------
  */
 
-enum status kafka_connection_check(const struct kafka_connection *connection, struct diag *diag)
+enum status cluster_check(const struct cluster *cluster, struct diag *diag)
 {
     const struct instance_options options = {
-        .connection = connection, .linger_ms = 1, .message_timeout_ms = 2500};
+        .cluster = cluster, .linger_ms = 1, .message_timeout_ms = 2500};
     struct instance *in = NULL;
     enum status status = instance_new(&options, &in, diag);
     if (status == STATUS_OK)
@@ -223,7 +223,7 @@ static enum status assemble(struct producer *p, struct diag *diag)
     };
     enum status status = flow_new(&flow_options, &p->flow);
     if (status == STATUS_OK)
-        status = connection_fingerprint(p->connection, p->fingerprint);
+        status = cluster_fingerprint(p->cluster, p->fingerprint);
     CLEANUP(instance_unref_scoped) struct instance *in = NULL;
     if (status == STATUS_OK)
         status = make_instance(p, &in, diag);
@@ -247,7 +247,7 @@ enum status producer_new(const struct producer_options *opt, struct producer **r
     init_locks(p);
     p->sink.publish = publish;
     p->options = *opt;
-    enum status status = connection_copy(&opt->connection, &p->connection);
+    enum status status = cluster_copy(&opt->cluster, &p->cluster);
     if (status == STATUS_OK)
         status = assemble(p, diag);
     if (status != STATUS_OK) {
@@ -305,7 +305,7 @@ void producer_free(struct producer *p)
         return;
     scout_free(p->scout);
     flow_free(p->flow);
-    connection_free(p->connection);
+    cluster_free(p->cluster);
     pthread_cond_destroy(&p->keeper_wakes);
     pthread_mutex_destroy(&p->keeper_lock);
     pthread_mutex_destroy(&p->replace_lock);

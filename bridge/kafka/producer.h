@@ -8,15 +8,15 @@
 
 struct producer;
 
-struct kafka_property {
+struct cluster_property {
     const char *name;
     const char *value;
 };
 
 /* How to reach the cluster: for the producer and for administration. */
-struct kafka_connection {
+struct cluster {
     const char *brokers;
-    const struct kafka_property *raw; /* passes to librdkafka as it is */
+    const struct cluster_property *raw; /* passes to librdkafka as it is */
     size_t raw_len;
     const char *sasl_password_file; /* "": none */
     const char *key_password_file;  /* of ssl.key.location; "": none */
@@ -24,7 +24,7 @@ struct kafka_connection {
 
 /* Copied by producer_new() as far as it is kept; envelope, metrics and topics are borrowed. */
 struct producer_options {
-    struct kafka_connection connection;
+    struct cluster cluster;
     int64_t linger_ms;
     bool idempotence;
     int64_t deadline_ms;       /* of a callback: nothing stays in librdkafka's queue much longer */
@@ -39,8 +39,7 @@ struct producer_options {
  * Errors: STATUS_INVALID an option is unknown to librdkafka, protected, or wrong; diag says
  * "kafka.raw.NAME: ...".
  */
-enum status kafka_connection_check(const struct kafka_connection *connection, struct diag *diag)
-    MUST_CHECK;
+enum status cluster_check(const struct cluster *cluster, struct diag *diag) MUST_CHECK;
 
 /* Starts the producer and its threads; fetches metadata ahead for at most a second, and starts all
  * the same when the brokers are away. Owns:   on STATUS_OK the caller stops it with producer_stop()

@@ -40,7 +40,7 @@ void fixture_init(struct fixture *f, unsigned brokers)
     };
     static const char *const topics[] = {TOPIC};
     f->options = (struct producer_options){
-        .connection = {.brokers = mock_cluster_bootstrap(f->cluster),
+        .cluster = {.brokers = mock_cluster_bootstrap(f->cluster),
                        .sasl_password_file = "",
                        .key_password_file = ""},
         .linger_ms = 1,

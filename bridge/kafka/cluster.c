@@ -1,4 +1,4 @@
-#include "bridge/kafka/connection.h"
+#include "bridge/kafka/cluster.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static void conf_free(rd_kafka_conf_t *conf)
 }
 DEFINE_CLEANUP(rd_kafka_conf_t *, conf_free)
 DEFINE_CLEANUP(struct secret *, secret_unref)
-DEFINE_CLEANUP(struct kafka_connection *, connection_free)
+DEFINE_CLEANUP(struct cluster *, cluster_free)
 
 /* What kafka.raw may not override, and where it belongs instead. The aliases are librdkafka's.
  * Source: librdkafka CONFIGURATION.md, 2.0.2.
@@ -55,18 +55,18 @@ static const char *const file_properties[] = {"ssl.ca.location", "ssl.certificat
                                               "ssl.crl.location"};
 
 /* What we want unless kafka.raw says otherwise. */
-static const struct kafka_property defaults[] = {
+static const struct cluster_property defaults[] = {
     {"client.id", "maesn-bridge"},
     /* Nothing stays away longer than this after a broker's return (with the jitter: half as long
      * again). Source: rdkafka_broker.c rd_kafka_broker_update_reconnect_backoff, 2.0.2. */
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "500"},
     {"retry.backoff.ms", "50"},
-    {"socket.connection.setup.timeout.ms", "5000"},
+    {"socket.cluster.setup.timeout.ms", "5000"},
     {"socket.keepalive.enable", "true"},
     {"socket.nagle.disable", "true"},
     {"socket.timeout.ms", "10000"},
-    {"max.in.flight.requests.per.connection", "5"},
+    {"max.in.flight.requests.per.cluster", "5"},
     {"queue.buffering.max.messages", "20000"},
     {"queue.buffering.max.kbytes", "65536"},
     {"topic.metadata.refresh.interval.ms", "60000"},
@@ -79,8 +79,8 @@ static bool property_is_secret(const char *name)
            strcasestr(name, "key") != NULL || strcasestr(name, "pem") != NULL;
 }
 
-enum status connection_set(rd_kafka_conf_t *conf, const char *name, const char *value,
-                           struct diag *diag)
+enum status cluster_set(rd_kafka_conf_t *conf, const char *name, const char *value,
+                        struct diag *diag)
 {
     char why[256];
     if (rd_kafka_conf_set(conf, name, value, why, sizeof why) == RD_KAFKA_CONF_OK)
@@ -88,15 +88,15 @@ enum status connection_set(rd_kafka_conf_t *conf, const char *name, const char *
     return diag_set(diag, STATUS_INVALID, "kafka: %s", property_is_secret(name) ? name : why);
 }
 
-enum status connection_set_number(rd_kafka_conf_t *conf, const char *name, int64_t value,
-                                  struct diag *diag)
+enum status cluster_set_number(rd_kafka_conf_t *conf, const char *name, int64_t value,
+                               struct diag *diag)
 {
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, value);
-    return connection_set(conf, name, text, diag);
+    return cluster_set(conf, name, text, diag);
 }
 
-static enum status set_raw(rd_kafka_conf_t *conf, const struct kafka_property *property,
+static enum status set_raw(rd_kafka_conf_t *conf, const struct cluster_property *property,
                            struct diag *diag)
 {
     for (size_t i = 0; i < sizeof protected_properties / sizeof protected_properties[0]; i++)
@@ -131,32 +131,31 @@ static enum status set_secret(rd_kafka_conf_t *conf, const char *name, const cha
     char text[SECRET_MAX + 1];
     memcpy(text, bytes.data, bytes.len);
     text[bytes.len] = '\0';
-    status = connection_set(conf, name, text, diag);
+    status = cluster_set(conf, name, text, diag);
     crypto_wipe(text, sizeof text);
     return status;
 }
 
-enum status connection_conf(const struct kafka_connection *connection, rd_kafka_conf_t **ret,
-                            struct diag *diag)
+enum status cluster_conf(const struct cluster *cluster, rd_kafka_conf_t **ret, struct diag *diag)
 {
     CLEANUP(conf_free_scoped) rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (conf == NULL)
         return STATUS_NOMEM;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0] && status == STATUS_OK; i++)
-        status = connection_set(conf, defaults[i].name, defaults[i].value, diag);
-    for (size_t i = 0; i < connection->raw_len && status == STATUS_OK; i++)
-        status = set_raw(conf, &connection->raw[i], diag);
+        status = cluster_set(conf, defaults[i].name, defaults[i].value, diag);
+    for (size_t i = 0; i < cluster->raw_len && status == STATUS_OK; i++)
+        status = set_raw(conf, &cluster->raw[i], diag);
     if (status == STATUS_OK)
-        status = connection_set(conf, "bootstrap.servers", connection->brokers, diag);
+        status = cluster_set(conf, "bootstrap.servers", cluster->brokers, diag);
     if (status == STATUS_OK)
-        status = connection_set(conf, "allow.auto.create.topics", "false", diag);
+        status = cluster_set(conf, "allow.auto.create.topics", "false", diag);
     if (status == STATUS_OK)
-        status = connection_set(conf, "log.queue", "true", diag);
+        status = cluster_set(conf, "log.queue", "true", diag);
     if (status == STATUS_OK)
-        status = set_secret(conf, "sasl.password", connection->sasl_password_file, diag);
+        status = set_secret(conf, "sasl.password", cluster->sasl_password_file, diag);
     if (status == STATUS_OK)
-        status = set_secret(conf, "ssl.key.password", connection->key_password_file, diag);
+        status = set_secret(conf, "ssl.key.password", cluster->key_password_file, diag);
     if (status == STATUS_OK)
         *ret = TAKE(conf);
     return status;
@@ -176,42 +175,40 @@ static enum status fold_file(const char *path, uint8_t digest[CRYPTO_SHA256_SIZE
     return status;
 }
 
-enum status connection_fingerprint(const struct kafka_connection *connection,
-                                   uint8_t ret[CRYPTO_SHA256_SIZE])
+enum status cluster_fingerprint(const struct cluster *cluster, uint8_t ret[CRYPTO_SHA256_SIZE])
 {
     uint8_t digest[CRYPTO_SHA256_SIZE] = {0};
-    enum status status = fold_file(connection->sasl_password_file, digest);
+    enum status status = fold_file(cluster->sasl_password_file, digest);
     if (status == STATUS_OK)
-        status = fold_file(connection->key_password_file, digest);
-    for (size_t i = 0; i < connection->raw_len && status == STATUS_OK; i++)
+        status = fold_file(cluster->key_password_file, digest);
+    for (size_t i = 0; i < cluster->raw_len && status == STATUS_OK; i++)
         for (size_t k = 0; k < sizeof file_properties / sizeof file_properties[0]; k++)
-            if (strcmp(connection->raw[i].name, file_properties[k]) == 0)
-                status = fold_file(connection->raw[i].value, digest);
+            if (strcmp(cluster->raw[i].name, file_properties[k]) == 0)
+                status = fold_file(cluster->raw[i].value, digest);
     if (status == STATUS_OK)
         memcpy(ret, digest, sizeof digest);
     return status;
 }
 
-enum status connection_copy(const struct kafka_connection *connection,
-                            struct kafka_connection **ret)
+enum status cluster_copy(const struct cluster *cluster, struct cluster **ret)
 {
-    CLEANUP(connection_free_scoped) struct kafka_connection *copy = calloc(1, sizeof *copy);
+    CLEANUP(cluster_free_scoped) struct cluster *copy = calloc(1, sizeof *copy);
     if (copy == NULL)
         return STATUS_NOMEM;
-    struct kafka_property *raw = calloc(connection->raw_len + 1, sizeof *raw);
+    struct cluster_property *raw = calloc(cluster->raw_len + 1, sizeof *raw);
     copy->raw = raw;
-    copy->raw_len = raw == NULL ? 0 : connection->raw_len;
-    copy->brokers = strdup(connection->brokers);
+    copy->raw_len = raw == NULL ? 0 : cluster->raw_len;
+    copy->brokers = strdup(cluster->brokers);
     copy->sasl_password_file =
-        strdup(connection->sasl_password_file == NULL ? "" : connection->sasl_password_file);
+        strdup(cluster->sasl_password_file == NULL ? "" : cluster->sasl_password_file);
     copy->key_password_file =
-        strdup(connection->key_password_file == NULL ? "" : connection->key_password_file);
+        strdup(cluster->key_password_file == NULL ? "" : cluster->key_password_file);
     if (raw == NULL || copy->brokers == NULL || copy->sasl_password_file == NULL ||
         copy->key_password_file == NULL)
         return STATUS_NOMEM;
-    for (size_t i = 0; i < connection->raw_len; i++) {
-        raw[i].name = strdup(connection->raw[i].name);
-        raw[i].value = strdup(connection->raw[i].value);
+    for (size_t i = 0; i < cluster->raw_len; i++) {
+        raw[i].name = strdup(cluster->raw[i].name);
+        raw[i].value = strdup(cluster->raw[i].value);
         if (raw[i].name == NULL || raw[i].value == NULL)
             return STATUS_NOMEM;
     }
@@ -219,17 +216,17 @@ enum status connection_copy(const struct kafka_connection *connection,
     return STATUS_OK;
 }
 
-void connection_free(struct kafka_connection *connection)
+void cluster_free(struct cluster *cluster)
 {
-    if (connection == NULL)
+    if (cluster == NULL)
         return;
-    for (size_t i = 0; i < connection->raw_len; i++) {
-        free((char *)connection->raw[i].name);
-        free((char *)connection->raw[i].value);
+    for (size_t i = 0; i < cluster->raw_len; i++) {
+        free((char *)cluster->raw[i].name);
+        free((char *)cluster->raw[i].value);
     }
-    free((struct kafka_property *)connection->raw);
-    free((char *)connection->brokers);
-    free((char *)connection->sasl_password_file);
-    free((char *)connection->key_password_file);
-    free(connection);
+    free((struct cluster_property *)cluster->raw);
+    free((char *)cluster->brokers);
+    free((char *)cluster->sasl_password_file);
+    free((char *)cluster->key_password_file);
+    free(cluster);
 }
