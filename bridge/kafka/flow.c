@@ -12,9 +12,9 @@
 #include "bridge/kafka/topic_map.h"
 
 /* A lane pauses when its oldest record has waited this part of the deadline in the client: late
- * enough for a new leader to be elected, early enough to take back what was not sent before its
- * callback is answered 503. */
-#define STALL_PERCENT 60
+ * enough for a new leader to be elected and learnt, early enough to take back what was not sent
+ * before its callback is answered 503. */
+#define STALL_PERCENT 80
 
 /* A lane whose oldest record has waited this long has its metadata refreshed: an acknowledgement
  * takes a few milliseconds, an election a second. */

@@ -9,6 +9,10 @@
 
 /* Leaders that are asked at the same time: a frozen one must not hide that another is back. */
 #define PROBERS 3
+
+/* Questions for metadata at the same time: librdkafka picks a broker by chance, and one of three
+ * may be the mute one. */
+#define REFRESHERS 2
 #define LEADERS_MAX 64
 #define WANTED_MAX 64
 
@@ -35,7 +39,7 @@ struct leader {
 
 struct scout {
     struct scout_callbacks callbacks;
-    pthread_t threads[PROBERS + 1];
+    pthread_t threads[REFRESHERS + PROBERS];
     size_t threads_len;
 
     pthread_mutex_t lock; /* guards what follows */
@@ -299,9 +303,9 @@ enum status scout_new(const struct scout_callbacks *callbacks, struct scout **re
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    while (s->threads_len < PROBERS + 1) {
+    while (s->threads_len < REFRESHERS + PROBERS) {
         if (pthread_create(&s->threads[s->threads_len], NULL,
-                           s->threads_len == 0 ? refresher_main : prober_main, s) != 0) {
+                           s->threads_len < REFRESHERS ? refresher_main : prober_main, s) != 0) {
             scout_stop(s);
             scout_free(s);
             return STATUS_NOMEM;

@@ -1,0 +1,264 @@
+/* The producer while brokers are mute, gone, or moved: who is told what, and what is in Kafka in
+ * the end. */
+#include <librdkafka/rdkafka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "bridge/base/clock.h"
+#include "bridge/kafka/instance.h"
+#include "tests/integration/producer_fixture.h"
+
+#define BURST 400
+
+static void wait_ms(int64_t ms)
+{
+    nanosleep(&(const struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static void assert_durable(struct fixture *f, const char *key, const char *value)
+{
+    struct outcome *o = fixture_publish(f, key, value, 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    outcome_free(o);
+}
+
+/* Publishes until it is acknowledged again; each attempt waits for its end. Returns how long it
+ * took. */
+static int64_t ms_until_durable(struct fixture *f, const char *key)
+{
+    int64_t start = clock_mono_ms();
+    for (;;) {
+        struct outcome *o = fixture_publish(f, key, "again", 1);
+        bool is_durable = o->accepted == STATUS_OK && outcome_wait(o, 5000) == STATUS_OK;
+        outcome_free(o);
+        int64_t took = clock_mono_ms() - start;
+        if (is_durable || took > 20000)
+            return took;
+        wait_ms(5);
+    }
+}
+
+/* What the ingress does at the deadline. */
+static void abandon_all(struct outcome *const outcomes[], size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        publication_abandon(&outcomes[i]->pub);
+}
+
+static void
+of_what_a_frozen_broker_left_unacknowledged_only_what_was_on_the_wire_arrives(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    for (int i = 0; i < 4; i++)
+        assert_durable(&f, (const char *[]){"a", "b", "c", "d"}[i], "before");
+    mock_cluster_freeze(f.cluster);
+
+    /* A callback every few milliseconds, in all partitions, until long after the pause. */
+    static struct outcome *outcomes[BURST];
+    size_t refused_at_once = 0;
+    for (int i = 0; i < BURST; i++) {
+        char key[16];
+        char value[32];
+        snprintf(key, sizeof key, "key-%d", i % 16);
+        snprintf(value, sizeof value, "frozen-%d", i);
+        outcomes[i] = fixture_publish(&f, key, value, 1);
+        refused_at_once += outcomes[i]->accepted != STATUS_OK;
+        wait_ms(5);
+    }
+    assert_true(refused_at_once > 0);
+    wait_ms(2500);
+    abandon_all(outcomes, BURST);
+    assert_false(producer_is_healthy(f.producer, &(struct diag){0}));
+
+    mock_cluster_thaw(f.cluster);
+    assert_in_range(ms_until_durable(&f, "a"), 0, 2000);
+    char *dump = mock_cluster_dump(f.cluster, TOPIC);
+    unsigned arrived = 0;
+    for (int i = 0; i < BURST; i++) {
+        char line[48];
+        snprintf(line, sizeof line, " frozen-%d\n", i);
+        const char *found = strstr(dump, line);
+        arrived += found != NULL;
+        if (outcomes[i]->accepted != STATUS_OK)
+            assert_null(found);
+        else if (outcome_wait(outcomes[i], 5000) == STATUS_OK)
+            assert_non_null(found);
+        outcome_free(outcomes[i]);
+    }
+    print_message("%u of %d arrived, %zu were refused at once\n", arrived, BURST, refused_at_once);
+    /* A connection has at most five unanswered requests, each with the records of a millisecond. */
+    assert_in_range(arrived, 0, 20);
+    free(dump);
+    fixture_done(&f);
+}
+
+static void answers_are_positive_again_within_two_seconds_of_a_restart(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    assert_durable(&f, "a", "before");
+    mock_cluster_set_down(f.cluster, 1, true);
+    int64_t until = clock_mono_ms() + 4000;
+    while (clock_mono_ms() < until) {
+        struct outcome *o = fixture_publish(&f, "a", "down", 1);
+        if (o->accepted == STATUS_OK)
+            assert_int_equal(outcome_wait(o, 5000), STATUS_UNAVAILABLE);
+        outcome_free(o);
+        wait_ms(20);
+    }
+    mock_cluster_set_down(f.cluster, 1, false);
+    assert_in_range(ms_until_durable(&f, "a"), 0, 2000);
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "down"), 0);
+    fixture_done(&f);
+}
+
+/* "a" is in partition 2 of 4, "b" in 1, "c" in 0, "e" in 3 by murmur2; partition p is led by broker
+ * p % 3 + 1. */
+static void a_mute_broker_does_not_stop_the_partitions_of_the_others(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 3);
+    fixture_start(&f);
+    const char *keys[] = {"a", "b", "c", "e"};
+    for (int i = 0; i < 4; i++)
+        assert_durable(&f, keys[i], "before");
+    mock_cluster_set_rtt(f.cluster, 1, 60000);
+    int failed = 0;
+    int durable = 0;
+    int64_t until = clock_mono_ms() + 5000;
+    while (clock_mono_ms() < until) {
+        struct outcome *all[4];
+        for (int i = 0; i < 4; i++)
+            all[i] = fixture_publish(&f, keys[i], "during", 1);
+        for (int i = 0; i < 4; i++) {
+            bool is_durable =
+                all[i]->accepted == STATUS_OK && outcome_wait(all[i], 6000) == STATUS_OK;
+            bool is_mute = instance_partition(bytes_of_text(keys[i]), 4) % 3 == 0;
+            if (!is_mute)
+                assert_true(is_durable);
+            durable += is_durable;
+            failed += !is_durable;
+            outcome_free(all[i]);
+        }
+        wait_ms(20);
+    }
+    assert_true(failed > 0);
+    assert_true(durable > 20);
+    fixture_done(&f);
+}
+
+static void records_in_flight_to_a_mute_leader_reach_the_new_one_in_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 3);
+    fixture_start(&f);
+    for (int i = 0; i < 3; i++)
+        assert_durable(&f, "INVOICE:acme-42", "before");
+    int32_t partition = instance_partition(BYTES_LITERAL("INVOICE:acme-42"), 4);
+    int old_leader = partition % 3 + 1;
+    mock_cluster_set_rtt(f.cluster, old_leader, 60000);
+    struct outcome *o = fixture_publish(&f, "INVOICE:acme-42", "moved", 5);
+    wait_ms(1000); /* the election */
+    mock_cluster_set_leader(f.cluster, TOPIC, partition, old_leader % 3 + 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    assert_in_range(o->done_at_mono_ms - o->published_at_mono_ms, 1000, 2500);
+    outcome_free(o);
+    assert_durable(&f, "INVOICE:acme-42", "after");
+    fixture_done(&f);
+}
+
+static void a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    assert_durable(&f, "a", "before");
+    /* Every retry of the next seconds is refused: not enough replicas. */
+    mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 10000);
+    static struct outcome *outcomes[BURST];
+    for (int i = 0; i < BURST; i++) {
+        outcomes[i] = fixture_publish(&f, "a", "unreplicated", 1);
+        wait_ms(10);
+    }
+    wait_ms(2600);
+    abandon_all(outcomes, BURST);
+    for (int i = 0; i < BURST; i++) {
+        if (outcomes[i]->accepted == STATUS_OK)
+            assert_int_equal(outcome_wait(outcomes[i], 5000), STATUS_UNAVAILABLE);
+        outcome_free(outcomes[i]);
+    }
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "unreplicated"), 0);
+    fixture_done(&f);
+}
+
+static void stopping_with_the_broker_gone_still_reports_each_record(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    assert_durable(&f, "a", "before");
+    mock_cluster_freeze(f.cluster);
+    struct outcome *outcomes[50];
+    for (int i = 0; i < 50; i++)
+        outcomes[i] = fixture_publish(&f, "a", "stopped", 1);
+    int64_t start = clock_mono_ms();
+    assert_int_equal(producer_stop(f.producer, start + 300), 50);
+    assert_in_range(clock_mono_ms() - start, 250, 2000);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(outcome_wait(outcomes[i], 0), STATUS_UNAVAILABLE);
+        outcome_free(outcomes[i]);
+    }
+    struct outcome *late = fixture_publish(&f, "a", "late", 1);
+    assert_int_equal(late->accepted, STATUS_UNAVAILABLE);
+    outcome_free(late);
+    producer_free(f.producer);
+    f.producer = NULL;
+    fixture_done(&f);
+}
+
+static void stopping_delivers_what_is_under_way(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    f.options.linger_ms = 200;
+    fixture_start(&f);
+    struct outcome *o = fixture_publish(&f, "a", "last", 20);
+    assert_int_equal(producer_stop(f.producer, clock_mono_ms() + 5000), 0);
+    assert_int_equal(outcome_wait(o, 0), STATUS_OK);
+    outcome_free(o);
+    producer_free(f.producer);
+    f.producer = NULL;
+    fixture_done(&f);
+}
+
+int main(int argc, char **argv)
+{
+    mock_cluster_main_if_asked(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            of_what_a_frozen_broker_left_unacknowledged_only_what_was_on_the_wire_arrives),
+        cmocka_unit_test(answers_are_positive_again_within_two_seconds_of_a_restart),
+        cmocka_unit_test(a_mute_broker_does_not_stop_the_partitions_of_the_others),
+        cmocka_unit_test(records_in_flight_to_a_mute_leader_reach_the_new_one_in_time),
+        cmocka_unit_test(a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only),
+        cmocka_unit_test(stopping_with_the_broker_gone_still_reports_each_record),
+        cmocka_unit_test(stopping_delivers_what_is_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
