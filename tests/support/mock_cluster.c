@@ -78,8 +78,9 @@ static int serve(int brokers)
 
 void mock_cluster_main_if_asked(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], ROLE) == 0)
-        _exit(serve((int)strtol(argv[2], NULL, 10)));
+    int brokers;
+    if (argc == 3 && strcmp(argv[1], ROLE) == 0 && sscanf(argv[2], "%d", &brokers) == 1)
+        _exit(serve(brokers));
 }
 
 /* --- the test's process ------------------------------------------------------------------------

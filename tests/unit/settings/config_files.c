@@ -1,5 +1,6 @@
 #include "config_files.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,13 +46,19 @@ int config_files_setup(void **state)
     return 0;
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 int config_files_teardown(void **state)
 {
     struct place_of_test *place = *state;
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf '%s'", place->directory);
     assert_int_equal(chdir(place->before), 0);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(nftw(place->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
     free(place->before);
     free(place);
     return 0;
