@@ -64,6 +64,7 @@ class ConfigDirectory:
         """Replaces the file at once, so that nobody reads half of it."""
         path = self.path / name
         temporary = path.with_name(f".{path.name}.new")
+        temporary.touch(mode=0o600)
         temporary.write_text(text)
         temporary.replace(path)
 
@@ -88,6 +89,7 @@ class MountedDirectory:
         directory = self.path / f"..generation-{self.generation}"
         directory.mkdir(parents=True)
         for name, text in files.items():
+            (directory / name).touch(mode=0o600)
             (directory / name).write_text(text)
         link = self.path / "..data_tmp"
         link.symlink_to(directory.name)
