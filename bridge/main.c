@@ -1,10 +1,12 @@
 /* argv to the subcommand table, nothing else. */
 
 #include "bridge/base/crypto.h"
+#include "bridge/cli/dev.h"
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
 
 static const struct command *const commands[] = {
+    &dev_command,
     &ingress_command,
     &keygen_command,
     NULL,
