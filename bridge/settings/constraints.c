@@ -43,59 +43,6 @@ static void check_required(struct load *l)
         require(l, SETTING_ID_public_base_url, ": the reconciler makes callback URLs of it");
 }
 
-/* --- topics -------------------------------------------------------------------------------- */
-
-/* Kafka's metrics write "." as "_", so a broker refuses a topic whose name differs from another's
- * in these only. Source: Topic.hasCollision, org.apache.kafka.common.internals, Kafka 4.3.0.
- */
-static bool collide(const char *a, const char *b)
-{
-    for (; *a != '\0' && *b != '\0'; a++, b++) {
-        bool both_separate = (*a == '.' || *a == '_') && (*b == '.' || *b == '_');
-        if (*a != *b && !both_separate)
-            return false;
-    }
-    return *a == *b;
-}
-
-struct named_topic {
-    enum setting_id id;
-    const char *name;
-    bool holds_events; /* may share its topic with another such */
-};
-
-static void check_topic_pair(struct load *l, const struct named_topic *a,
-                             const struct named_topic *b)
-{
-    bool may_share = a->holds_events && b->holds_events && strcmp(a->name, b->name) == 0;
-    if (may_share || !collide(a->name, b->name))
-        return;
-    /* The one that was set is the one to change. */
-    const struct named_topic *wrong = is_set(l, b->id) ? b : a, *other = wrong == a ? b : a;
-    load_error(l, load_origin(l, wrong->id), settings_table[wrong->id].key,
-               "%s, expected another name than that of %s", wrong->name,
-               settings_table[other->id].key);
-}
-
-/* What is compacted, or only for people, must not mix with events. */
-static void check_topics(struct load *l)
-{
-    const struct settings *s = l->settings;
-    const struct named_topic topics[] = {
-        {SETTING_ID_topics_accounts, s->topics_accounts, false},
-        {SETTING_ID_topics_activity, s->topics_activity, false},
-        {SETTING_ID_topics_dead_letter, s->topics_dead_letter, false},
-        {SETTING_ID_topics_other, s->topics_other, true},
-        {SETTING_ID_topics_registry, s->topics_registry, false},
-        {SETTING_ID_topics_template, s->topics_template, true},
-        {SETTING_ID_topics_token, s->topics_token, true},
-    };
-    const size_t len = sizeof(topics) / sizeof(topics[0]);
-    for (size_t i = 0; i < len; i++)
-        for (size_t j = i + 1; j < len; j++)
-            check_topic_pair(l, &topics[i], &topics[j]);
-}
-
 /* --- numbers and addresses ----------------------------------------------------------------- */
 
 static void check_tls(struct load *l)
@@ -162,7 +109,6 @@ static void check_passwords(struct load *l)
 void constraints_check(struct load *l)
 {
     check_required(l);
-    check_topics(l);
     check_tls(l);
     check_addresses(l);
     check_numbers(l);

@@ -17,7 +17,8 @@ struct reader {
     const char *key; /* read, its value not yet; NULL: none */
     struct place key_place;
     struct node *root;
-    bool failed;
+    bool failed;  /* something was refused: the tree is not handed out */
+    bool stopped; /* and what follows cannot be understood */
 };
 
 /* libyaml counts from 0. */
@@ -32,10 +33,16 @@ static void refuse(struct reader *r, struct place place, const char *what)
     r->failed = true;
 }
 
+static void refuse_and_stop(struct reader *r, struct place place, const char *what)
+{
+    refuse(r, place, what);
+    r->stopped = true;
+}
+
 static void run_out_of_memory(struct reader *r)
 {
     r->problems->status = STATUS_NOMEM;
-    r->failed = true;
+    r->failed = r->stopped = true;
 }
 
 static bool in_map(const struct reader *r)
@@ -65,7 +72,7 @@ static void attach(struct reader *r, struct node *n)
     n->key = TAKE(r->key);
     n->key_place = r->key_place;
     if (parent->kind == NODE_MAP && ++r->children[level] > DOCUMENT_MAP_MAX) {
-        refuse(r, n->key_place, "a map of more than 1000 keys, expected fewer");
+        refuse_and_stop(r, n->key_place, "a map of more than 1000 keys, expected fewer");
         return;
     }
     const struct node *twin = parent->kind == NODE_MAP ? find_key(parent, n->key) : NULL;
@@ -83,7 +90,7 @@ static void attach(struct reader *r, struct node *n)
 static struct node *add_node(struct reader *r, enum node_kind kind, yaml_mark_t mark)
 {
     if (in_map(r) && r->key == NULL) {
-        refuse(r, place_at(r, mark), "a list or map as a key, expected text");
+        refuse_and_stop(r, place_at(r, mark), "a list or map as a key, expected text");
         return NULL;
     }
     struct node *n = arena_alloc(r->arena, sizeof(*n));
@@ -96,34 +103,42 @@ static struct node *add_node(struct reader *r, enum node_kind kind, yaml_mark_t 
     return n;
 }
 
-static void add_scalar(struct reader *r, const yaml_event_t *event)
+/* A scalar, or the key of the value to come. Returns the scalar's node, or NULL. */
+static struct node *add_text(struct reader *r, struct bytes text, yaml_mark_t mark)
 {
-    struct bytes text = bytes_of(event->data.scalar.value, event->data.scalar.length);
     if (memchr(text.data, '\0', text.len) != NULL) {
-        refuse(r, place_at(r, event->start_mark), "text with a NUL character, expected none");
-        return;
+        refuse_and_stop(r, place_at(r, mark), "text with a NUL character, expected none");
+        return NULL;
     }
     const char *copy = arena_dup(r->arena, text);
     if (copy == NULL) {
         run_out_of_memory(r);
-        return;
+        return NULL;
     }
     if (in_map(r) && r->key == NULL) {
         r->key = copy;
-        r->key_place = place_at(r, event->start_mark);
-        return;
+        r->key_place = place_at(r, mark);
+        return NULL;
     }
-    struct node *n = add_node(r, NODE_SCALAR, event->start_mark);
-    if (n == NULL)
-        return;
-    n->text = copy;
-    n->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    struct node *n = add_node(r, NODE_SCALAR, mark);
+    if (n != NULL)
+        n->text = copy;
+    return n;
+}
+
+static void add_scalar(struct reader *r, const yaml_event_t *event)
+{
+    struct node *n = add_text(r, bytes_of(event->data.scalar.value, event->data.scalar.length),
+                              event->start_mark);
+    if (n != NULL)
+        n->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
 static void open_node(struct reader *r, enum node_kind kind, yaml_mark_t mark)
 {
     if (r->depth == DOCUMENT_DEPTH_MAX) {
-        refuse(r, place_at(r, mark), "more than 16 levels of lists and maps, expected fewer");
+        refuse_and_stop(r, place_at(r, mark),
+                        "more than 16 levels of lists and maps, expected fewer");
         return;
     }
     struct node *n = add_node(r, kind, mark);
@@ -155,17 +170,16 @@ static bool is_adorned(const yaml_event_t *event)
 static void take_event(struct reader *r, const yaml_event_t *event)
 {
     struct place place = place_at(r, event->start_mark);
-    if (is_adorned(event)) {
+    if (is_adorned(event))
         refuse(r, place, "an anchor or a tag, expected neither");
-        return;
-    }
     switch (event->type) {
     case YAML_ALIAS_EVENT:
         refuse(r, place, "an alias, expected the value itself");
+        add_text(r, BYTES_LITERAL(""), event->start_mark);
         return;
     case YAML_DOCUMENT_START_EVENT:
         if (r->root != NULL)
-            refuse(r, place, "a second document, expected one");
+            refuse_and_stop(r, place, "a second document, expected one");
         return;
     case YAML_SCALAR_EVENT:
         add_scalar(r, event);
@@ -215,7 +229,7 @@ struct node *document_parse(const char *file, struct bytes text, struct arena *a
     yaml_parser_set_encoding(yaml, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(yaml, text.data, text.len);
 
-    for (bool ended = false; !ended && !r.failed;) {
+    for (bool ended = false; !ended && !r.stopped;) {
         yaml_event_t event;
         if (!yaml_parser_parse(yaml, &event)) {
             refuse_syntax(&r);
@@ -225,8 +239,8 @@ struct node *document_parse(const char *file, struct bytes text, struct arena *a
         take_event(&r, &event);
         yaml_event_delete(&event);
     }
-    if (!r.failed && r.root == NULL)
-        refuse(&r, (struct place){r.file, 1, 1}, "nothing, expected a map");
+    if (!r.failed && r.root == NULL) /* nothing but comments: what is missing is told by name */
+        (void)add_node(&r, NODE_MAP, (yaml_mark_t){0});
     return r.failed ? NULL : r.root;
 }
 

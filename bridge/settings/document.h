@@ -28,8 +28,8 @@ struct node {
 };
 
 /* Reads text into nodes that live in the arena, as does the file's name.
- * Returns NULL, with a problem, when it is no YAML or not of the strict kind.
- * Errors: memory in problems->status.
+ * A file without a document is an empty map. Returns NULL, with a problem, when it is no YAML or
+ * not of the strict kind. Errors: memory in problems->status.
  */
 struct node *document_parse(const char *file, struct bytes text, struct arena *a,
                             struct problems *problems);

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "bridge/base/nearest.h"
 #include "bridge/settings/load.h"
 
 #define KEY_MAX 512
@@ -16,7 +15,7 @@ static void refuse_unknown(const struct field fields[], const char *key, const s
         names[i] = fields[i].name;
     char full[KEY_MAX];
     snprintf(full, sizeof(full), "%s.%s", key, n->key);
-    const char *nearest = nearest_name(names, n->key);
+    const char *nearest = load_suggest(names, n->key);
     if (nearest == NULL)
         load_error(l, n->key_place, full, "unknown key");
     else

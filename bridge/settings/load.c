@@ -79,6 +79,16 @@ struct place load_origin(const struct load *l, enum setting_id id)
                                 : (struct place){origin->file, origin->line, origin->column};
 }
 
+const char *load_suggest(const char *const names[], const char *given)
+{
+    const char *nearest = nearest_name(names, given);
+    size_t len = strlen(given);
+    for (size_t i = 0; nearest == NULL && len > 0 && names[i] != NULL; i++)
+        if (strncmp(names[i], given, len) == 0 && names[i][len] == '_')
+            nearest = names[i];
+    return nearest;
+}
+
 const char *load_shown(const struct node *n, char ret[LOAD_SHOWN_SIZE])
 {
     switch (n->kind) {
@@ -118,6 +128,7 @@ static void note_exposed(struct load *l, const struct stat *st, const char *path
     if (l->exposed_len++ > 0)
         return;
     l->exposed = place;
+    l->exposed.file = load_copy(l, place.file); /* the node goes, this is told at the end */
     l->exposed_key = load_copy(l, key);
     l->exposed_file = load_copy(l, path);
 }

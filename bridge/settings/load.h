@@ -41,6 +41,10 @@ void load_mistyped(struct load *l, const struct node *n, const char *key, const 
 /* Where a setting's value stands; the file's beginning where it has its default. */
 struct place load_origin(const struct load *l, enum setting_id id);
 
+/* The name that a misspelt one is meant to be, NULL if none is near: also "linger_ms" of "linger".
+ * `names` ends with NULL. */
+const char *load_suggest(const char *const names[], const char *given);
+
 /* How a node's value appears in a message: a text in quotes, cut; "a list". What may hold a
  * password is masked. */
 #define LOAD_SHOWN_SIZE 128

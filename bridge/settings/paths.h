@@ -6,7 +6,7 @@
 #include "bridge/base/status.h"
 
 struct paths {
-    char **items; /* each once, in the order of reading; some may not exist */
+    const char **items; /* each once, in the order of reading; some may not exist */
     size_t len;
     size_t capacity;
     size_t *slots; /* a hash table of indexes + 1 into items */
@@ -19,9 +19,3 @@ void paths_done(struct paths *p);
 
 /* Adds a copy, unless it is there. Errors are in p->status. */
 void paths_add(struct paths *p, const char *path);
-
-/* A number that is another one when any of the files or directories was written, replaced, made or
- * removed; also when a symbolic link on the way was swapped, as Kubernetes does. Only asks the
- * inodes, reads nothing.
- */
-uint64_t paths_fingerprint(const struct paths *p);

@@ -154,7 +154,7 @@ static void print_member(struct buf *ret, const char *name, const char *text)
 
 void problems_print_json(const struct problems *p, struct buf *ret)
 {
-    buf_printf(ret, "{\"errors\":%zu,\"warnings\":%zu,\"problems\":[", p->errors, p->warnings);
+    buf_printf(ret, "\"errors\":%zu,\"warnings\":%zu,\"problems\":[", p->errors, p->warnings);
     for (size_t i = 0; i < p->len; i++) {
         const struct problem *problem = &p->items[i];
         buf_append_text(ret, i == 0 ? "{" : ",{");
@@ -167,5 +167,5 @@ void problems_print_json(const struct problems *p, struct buf *ret)
         print_member(ret, "text", problem->text);
         buf_append_text(ret, "}");
     }
-    buf_append_text(ret, "]}");
+    buf_append_text(ret, "]");
 }

@@ -54,5 +54,5 @@ void problems_sort(struct problems *p);
  */
 void problems_print(const struct problems *p, struct buf *ret);
 
-/* The same as a JSON object: {"errors":1,"warnings":0,"problems":[...]}, without a newline. */
+/* The same as members of a JSON object: "errors":1,"warnings":0,"problems":[...] */
 void problems_print_json(const struct problems *p, struct buf *ret);

@@ -60,6 +60,12 @@ const char *property_protection(const char *name)
     return NULL;
 }
 
+const char *property_protected(size_t index)
+{
+    const size_t len = sizeof(protected_properties) / sizeof(protected_properties[0]);
+    return index < len ? protected_properties[index].name : NULL;
+}
+
 bool property_is_secret(const char *name)
 {
     static const char *const words[] = {"password",           "secret",     "key", "pem", "token",
@@ -108,7 +114,8 @@ static void read_property(const char *key, const struct node *n, struct load *l,
                      "a secret in the settings' text, expected it in %s: it is masked wherever "
                      "settings are shown, but this file is not",
                      file_key_instead(n->key));
-    ret->items[ret->len++] = (struct property){load_copy(l, n->key), load_copy(l, n->text)};
+    ret->items[ret->len++] = (struct property){load_copy(l, n->key), load_copy(l, n->text),
+                                               n->place.line, n->place.column};
 }
 
 void properties_read(const char *key, const struct node *map, struct load *l,

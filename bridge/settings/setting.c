@@ -241,7 +241,7 @@ static void print_enum(const struct setting *s, const void *member, bool redacte
     size_t len = 0;
     const char *name = setting_choice(s, *(const unsigned *)member, &len);
     assert(name != NULL);
-    buf_append(ret, name, len);
+    json_text_string(ret, bytes_of(name, len));
 }
 
 static void print_text(const struct setting *s, const void *member, bool redacted, struct buf *ret)

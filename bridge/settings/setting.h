@@ -15,6 +15,8 @@ struct text_list {
 struct property {
     const char *name;
     const char *value;
+    unsigned line; /* of the value, in bridge.yaml */
+    unsigned column;
 };
 
 struct properties {
@@ -113,7 +115,7 @@ void setting_read_default(const struct setting *s, struct load *l, void *member)
 /* Appends what the value must be: "an integer of 1..9 seconds". */
 void setting_expectation(const struct setting *s, struct buf *ret);
 
-/* Appends the value as YAML that fits one line. redacted: secrets are masked. */
+/* Appends the value as JSON, which is YAML that fits one line. redacted: secrets are masked. */
 void setting_print(const struct setting *s, const void *member, bool redacted, struct buf *ret);
 
 /* The index-th name of an ENUM row: its length is *ret_len; NULL behind the last. */

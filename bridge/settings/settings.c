@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/base/nearest.h"
+#include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
 #include "bridge/settings/account_files.h"
 #include "bridge/settings/constraints.h"
 #include "bridge/settings/load.h"
 #include "bridge/settings/route_files.h"
+#include "bridge/settings/topics.h"
 
 /* Longer than every key, also a misspelt one that is worth a suggestion. */
 #define KEY_MAX 256
@@ -97,7 +98,7 @@ static const char *suggest(const char *prefix, const char *name, struct candidat
         len++;
     }
     c->names[len] = NULL;
-    return nearest_name(c->names, name);
+    return load_suggest(c->names, name);
 }
 
 /* A key that is right but stands elsewhere: "brokers" is "kafka.brokers". */
@@ -196,7 +197,7 @@ static void warn_of_exposed_files(struct load *l)
                      "%s: everyone can read it, expected mode 0640 or less", l->exposed_file);
     else if (l->exposed_len > 1)
         load_warning(l, l->exposed, l->exposed_key,
-                     "%s: everyone can read it and %zu more, expected mode 0640 or less",
+                     "%s (and %zu more): everyone can read it, expected mode 0640 or less",
                      l->exposed_file, l->exposed_len - 1);
 }
 
@@ -204,11 +205,14 @@ static void read_everything(struct load *l)
 {
     bool readable = read_settings_file(l);
     if (readable) {
+        topics_check(l);
         constraints_check(l);
         constraints_check_files(l);
     }
-    if (l->settings->process != SETTINGS_RECONCILER)
+    if (l->settings->process != SETTINGS_RECONCILER) {
         route_files_read(l);
+        topics_check_routes(l);
+    }
     if (l->settings->process != SETTINGS_INGRESS)
         account_files_read(l);
     warn_of_exposed_files(l);
@@ -338,9 +342,14 @@ static void print_sections(const char *previous, const char *key, int *ret_inden
     *ret_indent = indent;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 void settings_print(const struct settings *s, struct buf *ret)
 {
-    const char *slash = strrchr(s->file, '/'), *file = slash == NULL ? s->file : slash + 1;
     const char *previous = "";
     for (size_t id = 0; id < SETTINGS_LEN; id++) {
         const struct setting *row = &settings_table[id];
@@ -352,7 +361,27 @@ void settings_print(const struct settings *s, struct buf *ret)
         if (s->origins[id].file == NULL)
             buf_append_text(ret, "  # default\n");
         else
-            buf_printf(ret, "  # %s:%u\n", file, s->origins[id].line);
+            buf_printf(ret, "  # %s:%u\n", base_name(s->file), s->origins[id].line);
         previous = row->key;
     }
+}
+
+void settings_print_json(const struct settings *s, struct buf *ret)
+{
+    for (size_t id = 0; id < SETTINGS_LEN; id++) {
+        const struct setting *row = &settings_table[id];
+        buf_printf(ret, "%s\"%s\":{\"value\":", id == 0 ? "{" : ",", row->key);
+        setting_print(row, settings_member(s, row), true, ret);
+        if (s->origins[id].file == NULL) {
+            buf_append_text(ret, ",\"origin\":\"default\"}");
+            continue;
+        }
+        buf_append_text(ret, ",\"origin\":");
+        CLEANUP(buf_done) struct buf origin;
+        buf_init(&origin, KEY_MAX + 32);
+        buf_printf(&origin, "%s:%u", base_name(s->file), s->origins[id].line);
+        json_text_string(ret, buf_bytes(&origin));
+        buf_append_text(ret, "}");
+    }
+    buf_append_text(ret, "}");
 }

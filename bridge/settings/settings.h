@@ -65,6 +65,9 @@ void settings_free(struct settings *s);
 /* Appends all settings as YAML, secrets masked, each with a comment that tells its origin. */
 void settings_print(const struct settings *s, struct buf *ret);
 
+/* The same as one JSON object, {"kafka.brokers":{"value":...,"origin":"bridge.yaml:3"},...}. */
+void settings_print_json(const struct settings *s, struct buf *ret);
+
 /* Appends the keys, separated by ", ", whose value in `wanted` takes effect only with a restart:
  * different from the one in `running`, used by its process, and not reloaded. Returns how many.
  */

@@ -46,11 +46,9 @@ int config_files_setup(void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
 {
-    (void)st;
-    (void)type;
-    (void)ftw;
+    (void)st, (void)type, (void)where;
     return remove(path);
 }
 
