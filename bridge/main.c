@@ -1,14 +1,15 @@
 /* argv to the subcommand table, nothing else. */
 
 #include "bridge/base/crypto.h"
+#include "bridge/cli/check.h"
+#include "bridge/cli/config.h"
 #include "bridge/cli/dev.h"
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
 
 static const struct command *const commands[] = {
-    &dev_command,
-    &ingress_command,
-    &keygen_command,
+    &check_command, &config_print_command, &config_reference_command,
+    &dev_command,   &ingress_command,      &keygen_command,
     NULL,
 };
 

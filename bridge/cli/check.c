@@ -1,0 +1,85 @@
+#include "bridge/cli/check.h"
+
+#include <stdio.h>
+
+#include "bridge/base/json_text.h"
+#include "bridge/base/scoped.h"
+#include "bridge/cli/output.h"
+#include "bridge/providers/providers.h"
+#include "bridge/settings/settings.h"
+
+DEFINE_CLEANUP(struct settings *, settings_free)
+
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_json(const char *file, const struct settings *s, const struct problems *problems,
+                       struct buf *ret)
+{
+    buf_append_text(ret, "{\"file\":");
+    json_text_string(ret, bytes_of_text(file));
+    if (s != NULL)
+        buf_printf(ret, ",\"routes\":%zu,\"accounts\":%zu", s->routes_len, s->accounts_len);
+    buf_append_text(ret, ",");
+    problems_print_json(problems, ret);
+    buf_append_text(ret, "}\n");
+}
+
+static void print_verdict(const char *file, const struct settings *s,
+                          const struct problems *problems, struct buf *ret)
+{
+    buf_printf(ret, "%s: fine, %zu route%s, %zu account%s", file, s->routes_len,
+               plural(s->routes_len), s->accounts_len, plural(s->accounts_len));
+    if (problems->warnings > 0)
+        buf_printf(ret, ", %zu warning%s", problems->warnings, plural(problems->warnings));
+    buf_append_text(ret, "\n");
+}
+
+static enum exit_code check_run(const struct invocation *in)
+{
+    CLEANUP(problems_done) struct problems problems;
+    CLEANUP(settings_free_scoped) struct settings *s = NULL;
+    CLEANUP(buf_done) struct buf told;
+    CLEANUP(buf_done) struct buf verdict;
+    problems_init(&problems);
+    buf_init(&told, OUTPUT_MAX);
+    buf_init(&verdict, OUTPUT_MAX);
+    const char *file = invocation_config(in);
+    enum status status = settings_load(file, SETTINGS_ALL, providers_all, &s, &problems, NULL);
+    if (status == STATUS_NOMEM)
+        return output_out_of_memory();
+
+    if (invocation_wants_json(in))
+        print_json(file, s, &problems, &verdict);
+    else
+        problems_print(&problems, &told);
+    if (s != NULL && !invocation_wants_json(in))
+        print_verdict(file, s, &problems, &verdict);
+    enum exit_code told_code = output_write(stderr, &told);
+    enum exit_code verdict_code = output_write(stdout, &verdict);
+    if (s == NULL)
+        return EXIT_CODE_CONFIG;
+    return told_code != EXIT_CODE_FINE ? told_code : verdict_code;
+}
+
+const struct command check_command = {
+    .name = "check",
+    .operands = "",
+    .summary = "Tell everything that is wrong with the configuration.",
+    .description =
+        "Reads the settings, the static routes, the accounts and every file they name, as the\n"
+        "processes would, and tells every problem of every file in one run, one a line:\n"
+        "\n"
+        "  FILE:LINE:COLUMN: KEY: VALUE, EXPECTATION\n"
+        "\n"
+        "Warnings have \"warning: \" before the key; they do not make the check fail. Nothing is\n"
+        "called: it runs anywhere the files are, in a pipeline for one.",
+    .examples = "  $ maesn-bridge check --config config/bridge.yaml\n"
+                "  $ maesn-bridge check --output json | jq '.problems[].text'",
+    .exit_codes = "  0   fine, maybe with warnings\n"
+                  "  64  wrong use\n"
+                  "  78  at least one problem",
+    .run = check_run,
+};

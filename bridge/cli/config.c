@@ -1,0 +1,106 @@
+#include "bridge/cli/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/base/scoped.h"
+#include "bridge/cli/output.h"
+#include "bridge/providers/providers.h"
+#include "bridge/settings/reference.h"
+#include "bridge/settings/settings.h"
+
+DEFINE_CLEANUP(struct settings *, settings_free)
+
+static enum exit_code print_run(const struct invocation *in)
+{
+    CLEANUP(problems_done) struct problems problems;
+    CLEANUP(settings_free_scoped) struct settings *s = NULL;
+    CLEANUP(buf_done) struct buf text;
+    problems_init(&problems);
+    buf_init(&text, OUTPUT_MAX);
+    enum status status =
+        settings_load(invocation_config(in), SETTINGS_ALL, providers_all, &s, &problems, NULL);
+    if (status == STATUS_NOMEM)
+        return output_out_of_memory();
+    if (s == NULL) {
+        problems_print(&problems, &text);
+        (void)output_write(stderr, &text);
+        return EXIT_CODE_CONFIG;
+    }
+    if (invocation_wants_json(in)) {
+        settings_print_json(s, &text);
+        buf_append_text(&text, "\n");
+    } else {
+        settings_print(s, &text);
+    }
+    return output_write(stdout, &text);
+}
+
+const struct command config_print_command = {
+    .name = "config print",
+    .operands = "",
+    .summary = "Print the settings in force and where each comes from.",
+    .description =
+        "Prints every setting as YAML, with its default where the file says nothing. A comment\n"
+        "tells the origin: \"default\", or the file and the line. Values of librdkafka properties\n"
+        "whose names tell of a password, secret, key or token are masked.",
+    .examples = "  $ maesn-bridge config print --config config/bridge.yaml\n"
+                "  $ maesn-bridge config print --output json | jq '.\"kafka.brokers\".value'",
+    .exit_codes = "  0   printed\n"
+                  "  64  wrong use\n"
+                  "  78  the configuration is wrong; `maesn-bridge check` tells the same",
+    .run = print_run,
+};
+
+/* --- config reference ---------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*print)(struct buf *ret);
+} formats[] = {
+    {"markdown", reference_print_markdown},
+    {"schema", reference_print_schema},
+    {"routes-schema", reference_print_routes_schema},
+    {"accounts-schema", reference_print_accounts_schema},
+};
+
+static enum exit_code reference_run(const struct invocation *in)
+{
+    const char *wanted = invocation_value(in, "format");
+    if (wanted == NULL)
+        wanted = "markdown";
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, OUTPUT_MAX);
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (strcmp(formats[i].name, wanted) != 0)
+            continue;
+        formats[i].print(&text);
+        return output_write(stdout, &text);
+    }
+    fprintf(stderr,
+            "maesn-bridge config reference: --format %s, expected markdown, schema, routes-schema "
+            "or accounts-schema\n",
+            wanted);
+    return EXIT_CODE_USAGE;
+}
+
+static const struct command_option reference_options[] = {
+    {"format", "NAME", "markdown (default), schema, routes-schema or accounts-schema."},
+    {0},
+};
+
+const struct command config_reference_command = {
+    .name = "config reference",
+    .operands = "",
+    .summary = "Print what can be set, as a page or as JSON Schema.",
+    .description =
+        "Prints the reference of all settings, routes and accounts that this very program takes:\n"
+        "as Markdown, or as a JSON Schema (draft 2020-12) of bridge.yaml, of the files in\n"
+        "routes_dir, or of those in accounts_dir, for editors and pipelines.",
+    .options = reference_options,
+    .examples = "  $ maesn-bridge config reference | less\n"
+                "  $ maesn-bridge config reference --format schema > bridge.schema.json",
+    .exit_codes = "  0   printed\n"
+                  "  64  wrong use",
+    .run = reference_run,
+};
