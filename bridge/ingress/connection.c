@@ -49,20 +49,20 @@ struct connection *connection_of(struct MHD_Connection *mhd)
 
 void connection_enter(struct connection *c, enum phase phase)
 {
-    if (phase == PHASE_BODY && c->half_closed)
-        phase = PHASE_TRUNCATED;
     c->phase = phase;
     if (phase != PHASE_HEADER)
         c->has_request_line = false;
-    deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : &c->loop->phases[phase],
-                  clock_mono_ms());
+    struct deadline_fifo *fifo = &c->loop->fifos[phase];
+    if (c->half_closed && phase <= PHASE_BODY)
+        fifo = &c->loop->fifos[FIFO_READ_OUT];
+    deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : fifo, clock_mono_ms());
 }
 
 void connection_half_closed(struct connection *c)
 {
     c->half_closed = true;
-    if (c->phase == PHASE_BODY)
-        connection_enter(c, PHASE_TRUNCATED);
+    if (c->phase <= PHASE_BODY)
+        deadline_move(&c->deadline, &c->loop->fifos[FIFO_READ_OUT], clock_mono_ms());
 }
 
 void connection_cut(struct connection *c)

@@ -1,12 +1,12 @@
 /* One client's connection: which phase it is in, and until when.
  *
- *   accept ─► HEADER ─► BODY ──────► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
- *               │         ├─► TRUNCATED ─▲                        ▲
- *               └─────────┴───────────────────────────────────────┘
+ *   accept ─► HEADER ─► BODY ─► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
+ *               └─────────┴────────────────────────────────▲
  *
  * Invariants
- * 1. A connection is in exactly one of its loop's deadline fifos, the one of its phase; only one
- *    that was cut is in none. So no client can hold anything for ever, whatever it does.
+ * 1. A connection is in exactly one of its loop's deadline fifos, the one of its phase, or that of
+ *    what is read out; only one that was cut is in none. So no client can hold anything for ever,
+ * whatever it does.
  * 2. Only the loop's thread touches it.
  * 3. Phases change in connection_enter() alone; request.c says when.
  */
@@ -22,13 +22,16 @@ enum phase {
     PHASE_IDLE = 0,   /* between requests; idle_timeout_ms */
     PHASE_HEADER,     /* accepted, or a request line has come; header_timeout_ms */
     PHASE_BODY,       /* the header is accepted; body_timeout_ms */
-    PHASE_TRUNCATED,  /* as BODY, but the client has closed its side: what it sent is read out */
     PHASE_PUBLISHING, /* suspended until the sink reports; deadline_ms */
     PHASE_DECIDED,    /* resumed: the next call of the handler queues the answer */
     PHASE_ANSWERING,  /* libmicrohttpd sends the answer; header_timeout_ms */
     PHASE_CUT,        /* shut down: libmicrohttpd will notice */
 };
-#define PHASES 8
+#define PHASES 7
+
+/* The fifo of who is to send something but has closed its side: what it sent is read out. */
+#define FIFO_READ_OUT PHASES
+#define FIFOS (PHASES + 1)
 
 struct connection {
     struct deadline deadline; /* first: a connection is found again from it */
@@ -53,7 +56,7 @@ struct connection *connection_of(struct MHD_Connection *mhd);
 
 void connection_enter(struct connection *c, enum phase phase);
 
-/* The client has closed its side. libmicrohttpd 0.9.75 goes on waiting for the rest of a body
+/* The client has closed its side. libmicrohttpd 0.9.75 goes on waiting for the rest of a request
  * (measured). */
 void connection_half_closed(struct connection *c);
 

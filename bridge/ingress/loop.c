@@ -54,24 +54,27 @@ static const int64_t farewell_ms = 200;
 
 /* --- room for newcomers ---------------------------------------------------------------------- */
 
-static struct connection *oldest_silent(const struct deadline_fifo *fifo)
+static struct connection *oldest_silent(const struct deadline_fifo *fifo,
+                                        const struct connection *newcomer)
 {
-    for (struct deadline *d = fifo->oldest; d != NULL; d = d->next)
-        if (!connection_of_deadline(d)->has_request_line)
-            return connection_of_deadline(d);
+    for (struct deadline *d = fifo->oldest; d != NULL; d = d->next) {
+        struct connection *c = connection_of_deadline(d);
+        if (!c->has_request_line && c != newcomer)
+            return c;
+    }
     return NULL;
 }
 
-/* One connection too many takes the place of the one that has been silent for longest, if need be
- * its own: whoever only holds connections open shuts nobody out. At libmicrohttpd's own limit
- * newcomers would wait in the backlog without any answer. */
-static void make_room(struct loop *l)
+/* One connection too many takes the place of the one in its loop that has been silent for longest:
+ * whoever only holds connections open shuts nobody out. At libmicrohttpd's own limit, a little
+ * higher and counted by loop, newcomers wait in the backlog without any answer. */
+static void make_room(struct loop *l, const struct connection *newcomer)
 {
     if (atomic_load(&l->shared->connections) <= l->shared->opt.connections_max)
         return;
-    struct connection *c = oldest_silent(&l->phases[PHASE_IDLE]);
+    struct connection *c = oldest_silent(&l->fifos[PHASE_IDLE], newcomer);
     if (c == NULL)
-        c = oldest_silent(&l->phases[PHASE_HEADER]);
+        c = oldest_silent(&l->fifos[PHASE_HEADER], newcomer);
     if (c != NULL)
         connection_cut(c);
 }
@@ -85,7 +88,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&l->shared->connections, 1);
         *socket_context = connection_new(l, mhd);
-        make_room(l);
+        make_room(l, *socket_context);
         return;
     }
     atomic_fetch_sub(&l->shared->connections, 1);
@@ -129,7 +132,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
         goes_on = request_begin(c, target, method);
         break;
     case PHASE_BODY:
-    case PHASE_TRUNCATED:
         goes_on = piece.len > 0 ? request_gather(c, piece) : request_complete(c);
         break;
     case PHASE_PUBLISHING: /* a call without a reason: nothing has changed */
@@ -191,25 +193,28 @@ static void refuse(struct connection *c, enum answer answer)
     connection_cut(c);
 }
 
+/* A request that did not become complete in time. */
+static void expire_incomplete(struct connection *c)
+{
+    if (c->half_closed && connection_has_unread(c))
+        connection_enter(c, c->phase); /* it is us who are late */
+    else if (c->phase == PHASE_IDLE || (c->phase == PHASE_HEADER && !c->has_request_line))
+        connection_cut(c);
+    else
+        refuse(c, c->half_closed ? ANSWER_MALFORMED : ANSWER_TOO_SLOW);
+}
+
 /* Returns false when the connection stays where it is for this turn. */
 static bool expire(struct connection *c)
 {
     switch (c->phase) {
     case PHASE_PUBLISHING:
         return request_expire(c);
-    case PHASE_HEADER:
-        if (c->has_request_line)
-            refuse(c, ANSWER_TOO_SLOW);
-        else
-            connection_cut(c);
-        return true;
-    case PHASE_BODY:
-        refuse(c, ANSWER_TOO_SLOW);
-        return true;
-    case PHASE_TRUNCATED:
-        refuse(c, ANSWER_MALFORMED);
-        return true;
     case PHASE_IDLE:
+    case PHASE_HEADER:
+    case PHASE_BODY:
+        expire_incomplete(c);
+        return true;
     case PHASE_DECIDED:
     case PHASE_ANSWERING:
     case PHASE_CUT:
@@ -230,9 +235,9 @@ static void run_hangups(struct loop *l)
 static void run_deadlines(struct loop *l)
 {
     int64_t now = clock_mono_ms();
-    for (unsigned i = 0; i < PHASES; i++) {
+    for (unsigned i = 0; i < FIFOS; i++) {
         struct deadline *due;
-        while ((due = deadline_due(&l->phases[i], now)) != NULL)
+        while ((due = deadline_due(&l->fifos[i], now)) != NULL)
             if (!expire(connection_of_deadline(due)))
                 break;
     }
@@ -245,8 +250,8 @@ static int64_t next_turn_ms(struct loop *l)
     if (MHD_get_timeout(l->daemon, &daemon_ms) == MHD_YES && daemon_ms == 0)
         return 0;
     int64_t now = clock_mono_ms(), wait = turn_max_ms;
-    for (unsigned i = 0; i < PHASES; i++) {
-        int64_t left = deadline_wait_ms(&l->phases[i], now);
+    for (unsigned i = 0; i < FIFOS; i++) {
+        int64_t left = deadline_wait_ms(&l->fifos[i], now);
         wait = left < wait ? left : wait;
     }
     int64_t left = deadline_wait_ms(&l->lingering.fifo, now);
@@ -336,16 +341,16 @@ static void cut_silent(struct deadline_fifo *fifo)
 static size_t connections(const struct loop *l)
 {
     size_t len = 0;
-    for (unsigned i = 0; i < PHASES; i++)
-        len += l->phases[i].len;
+    for (unsigned i = 0; i < FIFOS; i++)
+        len += l->fifos[i].len;
     return len;
 }
 
 static void finish_requests(struct loop *l)
 {
     while (time_is_left(l) && (connections(l) > 0 || l->lingering.fifo.len > 0)) {
-        cut_silent(&l->phases[PHASE_IDLE]);
-        cut_silent(&l->phases[PHASE_HEADER]);
+        cut_silent(&l->fifos[PHASE_IDLE]);
+        cut_silent(&l->fifos[PHASE_HEADER]);
         turn(l, next_turn_ms(l) < 10 ? next_turn_ms(l) : 10);
     }
 }
@@ -355,16 +360,16 @@ static void finish_requests(struct loop *l)
 static void cut_rest(struct loop *l)
 {
     struct deadline *d;
-    while ((d = l->phases[PHASE_PUBLISHING].oldest) != NULL) {
+    while ((d = l->fifos[PHASE_PUBLISHING].oldest) != NULL) {
         request_expire(connection_of_deadline(d));
         turn(l, 0); /* where the report was first, it is in the mailbox in a moment */
     }
     int64_t until = clock_mono_ms() + farewell_ms;
-    while (l->phases[PHASE_ANSWERING].len > 0 && clock_mono_ms() < until)
+    while (l->fifos[PHASE_ANSWERING].len > 0 && clock_mono_ms() < until)
         turn(l, 1);
-    for (unsigned i = 0; i < PHASES; i++) {
-        while (i != PHASE_PUBLISHING && l->phases[i].oldest != NULL) {
-            struct connection *c = connection_of_deadline(l->phases[i].oldest);
+    for (unsigned i = 0; i < FIFOS; i++) {
+        while (i != PHASE_PUBLISHING && l->fifos[i].oldest != NULL) {
+            struct connection *c = connection_of_deadline(l->fifos[i].oldest);
             l->cut += c->request.started_mono_us != 0 || c->has_request_line;
             connection_cut(c);
         }
@@ -425,13 +430,13 @@ static int start_thread(struct loop *l)
 static void set_durations(struct loop *l)
 {
     const struct ingress_options *opt = &l->shared->opt;
-    l->phases[PHASE_IDLE].duration_ms = opt->idle_timeout_ms;
-    l->phases[PHASE_HEADER].duration_ms = opt->header_timeout_ms;
-    l->phases[PHASE_BODY].duration_ms = opt->body_timeout_ms;
-    l->phases[PHASE_TRUNCATED].duration_ms = read_out_ms;
-    l->phases[PHASE_PUBLISHING].duration_ms = opt->deadline_ms;
-    l->phases[PHASE_DECIDED].duration_ms = opt->header_timeout_ms;
-    l->phases[PHASE_ANSWERING].duration_ms = opt->header_timeout_ms;
+    l->fifos[PHASE_IDLE].duration_ms = opt->idle_timeout_ms;
+    l->fifos[PHASE_HEADER].duration_ms = opt->header_timeout_ms;
+    l->fifos[PHASE_BODY].duration_ms = opt->body_timeout_ms;
+    l->fifos[FIFO_READ_OUT].duration_ms = read_out_ms;
+    l->fifos[PHASE_PUBLISHING].duration_ms = opt->deadline_ms;
+    l->fifos[PHASE_DECIDED].duration_ms = opt->header_timeout_ms;
+    l->fifos[PHASE_ANSWERING].duration_ms = opt->header_timeout_ms;
 }
 
 static enum status start(struct loop *l, struct diag *diag)

@@ -18,7 +18,7 @@ struct loop {
     int listen_fd;  /* -1 once it is closed */
     struct mailbox *mailbox;
     struct answers *answers;
-    struct deadline_fifo phases[PHASES]; /* that of PHASE_CUT stays empty */
+    struct deadline_fifo fifos[FIFOS]; /* one a phase; that of PHASE_CUT stays empty */
     struct lingering lingering;
     pthread_t thread;
     bool has_thread;

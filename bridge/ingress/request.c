@@ -215,8 +215,8 @@ bool request_gather(struct connection *c, struct bytes piece)
     struct request *r = &c->request;
     enum status status = flight_append(r->flight, piece);
     if (status == STATUS_OK) {
-        if (c->phase == PHASE_TRUNCATED)
-            connection_enter(c, PHASE_TRUNCATED); /* there may be more to read out */
+        if (c->half_closed)
+            connection_enter(c, PHASE_BODY); /* there may be more to read out */
         return true;
     }
     r->body_len = r->flight->body.len + piece.len;
