@@ -1,8 +1,7 @@
 #include "bridge/cli/verify.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "bridge/base/clock.h"
 #include "bridge/base/crypto.h"
@@ -26,7 +25,7 @@
 #define MEMORY_MAX (64 * (size_t)BODY_MAX)
 
 /* Source: developer.moneybird.com, "Verifying signatures", 2026. */
-static const int64_t tolerance_default_s = 300;
+static const int64_t tolerance_default_s = 300, tolerance_max_s = 86400;
 
 /* Something to know about the request; the texts are static or in the arena. */
 struct finding {
@@ -88,15 +87,16 @@ static enum status wrong_use(struct diag *diag, const char *what)
 
 static enum status read_tolerance(struct examination *x, const char *text, struct diag *diag)
 {
-    char *end;
     if (text == NULL)
         return STATUS_OK;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || *end != '\0' || end == text || value < 0 || value > 86400)
-        return diag_set(diag, STATUS_INVALID, "--tolerance: %s, expected seconds from 0 to 86400",
-                        text);
-    x->tolerance_s = value;
+    int64_t seconds = 0;
+    for (const char *at = text; isdigit((unsigned char)*at) && seconds <= tolerance_max_s; at++)
+        seconds = seconds * 10 + (*at - '0');
+    bool is_number = *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+    if (!is_number || seconds > tolerance_max_s)
+        return diag_set(diag, STATUS_INVALID, "--tolerance: %s, expected seconds from 0 to %lld",
+                        text, (long long)tolerance_max_s);
+    x->tolerance_s = seconds;
     return STATUS_OK;
 }
 

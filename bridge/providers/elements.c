@@ -16,7 +16,7 @@ static void split_done(struct split *s)
     buf_done(&s->events);
 }
 
-void element_refuse(struct event *ev, enum dead_letter_reason reason, const char *detail)
+void elements_refuse(struct event *ev, enum dead_letter_reason reason, const char *detail)
 {
     ev->reason = reason;
     ev->detail = detail;
@@ -26,19 +26,19 @@ static void judge(struct event *ev, enum json_verdict verdict)
 {
     switch (verdict) {
     case JSON_MALFORMED:
-        element_refuse(ev, DEAD_LETTER_NOT_JSON, "it is not JSON");
+        elements_refuse(ev, DEAD_LETTER_NOT_JSON, "it is not JSON");
         return;
     case JSON_TOO_DEEP:
-        element_refuse(ev, DEAD_LETTER_TOO_DEEP, "it is nested deeper than 2048 levels");
+        elements_refuse(ev, DEAD_LETTER_TOO_DEEP, "it is nested deeper than 2048 levels");
         return;
     case JSON_DUPLICATE_KEYS:
     case JSON_WELL_FORMED:
         break;
     }
     if (ev->value.data[0] != '{')
-        element_refuse(ev, DEAD_LETTER_NOT_AN_OBJECT, "it is JSON, but not an object");
+        elements_refuse(ev, DEAD_LETTER_NOT_AN_OBJECT, "it is JSON, but not an object");
     else if (verdict == JSON_DUPLICATE_KEYS)
-        element_refuse(ev, DEAD_LETTER_DUPLICATE_KEYS, "an object in it has the same key twice");
+        elements_refuse(ev, DEAD_LETTER_DUPLICATE_KEYS, "an object in it has the same key twice");
 }
 
 /* The next element; false when the body is no JSON. */
@@ -87,7 +87,7 @@ static enum status whole_body(struct bytes body, enum dead_letter_reason reason,
     if (ev == NULL || detail == NULL)
         return STATUS_NOMEM;
     *ev = (struct event){.value = body, .occurred_at_unix_ms = EVENT_TIME_UNKNOWN};
-    element_refuse(ev, reason, detail);
+    elements_refuse(ev, reason, detail);
     *ret = (struct event_list){.items = ev, .len = 1};
     return STATUS_OK;
 }
@@ -123,22 +123,22 @@ enum status elements_split(struct bytes body, struct arena *a, struct event_list
     return STATUS_OK;
 }
 
-enum status element_text(struct bytes value, struct arena *a, const char **ret)
+enum status elements_text(struct bytes value, struct arena *a, const char **ret)
 {
     *ret = NULL;
-    if (value.data == NULL || !json_is_string(value))
+    if (value.data == NULL || !json_scan_is_string(value))
         return STATUS_OK;
-    const char *text = json_string_text(value, a);
+    const char *text = json_scan_text(value, a);
     if (text == NULL)
         return STATUS_NOMEM;
     *ret = *text == '\0' ? NULL : text;
     return STATUS_OK;
 }
 
-enum status element_id(struct bytes value, struct arena *a, const char **ret)
+enum status elements_id(struct bytes value, struct arena *a, const char **ret)
 {
-    if (value.data == NULL || !json_is_number(value))
-        return element_text(value, a, ret);
+    if (value.data == NULL || !json_scan_is_number(value))
+        return elements_text(value, a, ret);
     *ret = arena_dup(a, value);
     return *ret == NULL ? STATUS_NOMEM : STATUS_OK;
 }

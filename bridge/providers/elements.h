@@ -14,12 +14,12 @@
 enum status elements_split(struct bytes body, struct arena *a, struct event_list *ret) MUST_CHECK;
 
 /* Makes a dead letter of an event; its value stays. detail is not copied. */
-void element_refuse(struct event *ev, enum dead_letter_reason reason, const char *detail);
+void elements_refuse(struct event *ev, enum dead_letter_reason reason, const char *detail);
 
 /* A member's text, NULL in *ret where it is no text or empty. Owns: in the arena. Errors:
  * STATUS_NOMEM.
  */
-enum status element_text(struct bytes value, struct arena *a, const char **ret) MUST_CHECK;
+enum status elements_text(struct bytes value, struct arena *a, const char **ret) MUST_CHECK;
 
 /* Likewise, but a number counts too, by its digits as they came. */
-enum status element_id(struct bytes value, struct arena *a, const char **ret) MUST_CHECK;
+enum status elements_id(struct bytes value, struct arena *a, const char **ret) MUST_CHECK;

@@ -202,7 +202,7 @@ static bool has_escape(struct bytes string)
     return memchr(string.data, '\\', string.len) != NULL;
 }
 
-const char *json_string_text(struct bytes value, struct arena *a)
+const char *json_scan_text(struct bytes value, struct arena *a)
 {
     char *text = arena_alloc(a, value.len);
     if (text == NULL)
@@ -445,7 +445,7 @@ static size_t skip_space(struct bytes text, size_t at)
     return at;
 }
 
-bool json_next_member(struct bytes object, size_t *at, struct json_member *ret)
+bool json_scan_next_member(struct bytes object, size_t *at, struct json_member *ret)
 {
     size_t start = skip_space(object, *at);
     if (object.data[start] == '}')
@@ -463,7 +463,7 @@ bool json_next_member(struct bytes object, size_t *at, struct json_member *ret)
     return true;
 }
 
-bool json_key_is(struct bytes key, const char *name)
+bool json_scan_key_is(struct bytes key, const char *name)
 {
     uint8_t decoded[256];
     if (!has_escape(key))
@@ -473,12 +473,12 @@ bool json_key_is(struct bytes key, const char *name)
     return bytes_equal(bytes_of(decoded, unescape(key, decoded)), bytes_of_text(name));
 }
 
-bool json_is_string(struct bytes value)
+bool json_scan_is_string(struct bytes value)
 {
     return value.data[0] == '"';
 }
 
-bool json_is_number(struct bytes value)
+bool json_scan_is_number(struct bytes value)
 {
     return value.data[0] == '-' || is_digit(value.data[0]);
 }

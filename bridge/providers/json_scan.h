@@ -52,15 +52,15 @@ struct json_member {
 };
 
 /* The member after *at, which starts at 0 and moves. Returns false behind the last one. */
-bool json_next_member(struct bytes object, size_t *at, struct json_member *ret);
+bool json_scan_next_member(struct bytes object, size_t *at, struct json_member *ret);
 
 /* However the key is spelled: "\u0061ccount" is "account". */
-bool json_key_is(struct bytes key, const char *name);
+bool json_scan_key_is(struct bytes key, const char *name);
 
-bool json_is_string(struct bytes value);
-bool json_is_number(struct bytes value);
+bool json_scan_is_string(struct bytes value);
+bool json_scan_is_number(struct bytes value);
 
 /* A string's text. U+0000 and lone surrogates, which a C string or UTF-8 cannot hold, become
  * U+FFFD. NULL when memory is short.
  */
-const char *json_string_text(struct bytes value, struct arena *a);
+const char *json_scan_text(struct bytes value, struct arena *a);

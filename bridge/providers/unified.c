@@ -15,7 +15,7 @@ const char *unified_tail(const struct route *r, struct arena *a)
 static bool is_dropped(struct bytes key, const char *const dropped[])
 {
     for (; *dropped != NULL; dropped++)
-        if (json_key_is(key, *dropped))
+        if (json_scan_key_is(key, *dropped))
             return true;
     return false;
 }
@@ -23,7 +23,7 @@ static bool is_dropped(struct bytes key, const char *const dropped[])
 static bool needs_rebuilding(struct bytes element, const struct unified_change *change)
 {
     struct json_member member;
-    for (size_t at = 0; json_next_member(element, &at, &member);)
+    for (size_t at = 0; json_scan_next_member(element, &at, &member);)
         if (is_dropped(member.key, change->dropped))
             return true;
     return *change->head != '\0';
@@ -67,11 +67,11 @@ enum status unified_value(struct bytes element, const struct unified_change *cha
     size_t at = 0;
     if (!needs_rebuilding(element, change)) {
         object_append(&o, element.data, element.len - 1);
-        o.has_members = json_next_member(element, &at, &member);
+        o.has_members = json_scan_next_member(element, &at, &member);
     } else {
         object_append(&o, "{", 1);
         object_add(&o, bytes_of_text(change->head));
-        while (json_next_member(element, &at, &member))
+        while (json_scan_next_member(element, &at, &member))
             if (!is_dropped(member.key, change->dropped))
                 object_add(&o, member.whole);
     }

@@ -66,14 +66,14 @@ static struct reading read_members(struct bytes element)
 {
     struct reading reading = {.resource = {NULL, 0}};
     struct json_member member;
-    for (size_t at = 0; json_next_member(element, &at, &member);) {
-        if (json_key_is(member.key, "resource"))
+    for (size_t at = 0; json_scan_next_member(element, &at, &member);) {
+        if (json_scan_key_is(member.key, "resource"))
             reading.resource = member.value;
-        else if (json_key_is(member.key, "eventType"))
+        else if (json_scan_key_is(member.key, "eventType"))
             reading.event_type = member.value;
-        else if (json_key_is(member.key, "resourceId"))
+        else if (json_scan_key_is(member.key, "resourceId"))
             reading.resource_id = member.value;
-        else if (json_key_is(member.key, "filterDate"))
+        else if (json_scan_key_is(member.key, "filterDate"))
             reading.filter_date = member.value;
     }
     return reading;
@@ -83,18 +83,18 @@ static enum status complete(struct event *ev, const struct unified_change *chang
 {
     struct reading reading = read_members(ev->value);
     const char *filter_date;
-    enum status status = element_text(reading.resource, a, &ev->resource);
+    enum status status = elements_text(reading.resource, a, &ev->resource);
     if (status != STATUS_OK)
         return status;
     if (ev->resource == NULL) {
-        element_refuse(ev, DEAD_LETTER_NO_RESOURCE, "it has no text \"resource\"");
+        elements_refuse(ev, DEAD_LETTER_NO_RESOURCE, "it has no text \"resource\"");
         return STATUS_OK;
     }
-    status = element_text(reading.event_type, a, &ev->event_type);
+    status = elements_text(reading.event_type, a, &ev->event_type);
     if (status == STATUS_OK)
-        status = element_id(reading.resource_id, a, &ev->resource_id);
+        status = elements_id(reading.resource_id, a, &ev->resource_id);
     if (status == STATUS_OK)
-        status = element_text(reading.filter_date, a, &filter_date);
+        status = elements_text(reading.filter_date, a, &filter_date);
     if (status != STATUS_OK)
         return status;
     if (filter_date != NULL)

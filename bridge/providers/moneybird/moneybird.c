@@ -73,9 +73,9 @@ static enum status read_token(struct bytes body, struct arena *a, const char **r
     enum status status = elements_split(body, a, &events);
     if (status != STATUS_OK || events.len != 1 || events.items[0].reason != DEAD_LETTER_NONE)
         return status;
-    for (size_t at = 0; json_next_member(events.items[0].value, &at, &member);)
-        if (json_key_is(member.key, "webhook_token"))
-            return element_text(member.value, a, ret);
+    for (size_t at = 0; json_scan_next_member(events.items[0].value, &at, &member);)
+        if (json_scan_key_is(member.key, "webhook_token"))
+            return elements_text(member.value, a, ret);
     return STATUS_OK;
 }
 
@@ -129,12 +129,12 @@ static struct reading read_members(struct bytes element)
 {
     struct reading reading = {.action = {NULL, 0}};
     struct json_member member;
-    for (size_t at = 0; json_next_member(element, &at, &member);) {
-        if (json_key_is(member.key, "action"))
+    for (size_t at = 0; json_scan_next_member(element, &at, &member);) {
+        if (json_scan_key_is(member.key, "action"))
             reading.action = member.value;
-        else if (json_key_is(member.key, "entity_type"))
+        else if (json_scan_key_is(member.key, "entity_type"))
             reading.entity_type = member.value;
-        else if (json_key_is(member.key, "entity_id"))
+        else if (json_scan_key_is(member.key, "entity_id"))
             reading.entity_id = member.value;
     }
     return reading;
@@ -146,11 +146,11 @@ static enum status read_meaning(const struct reading *reading, struct arena *a,
 {
     const char *action, *entity_type;
     *ret = (struct moneybird_meaning){NULL, NULL};
-    enum status status = element_text(reading->action, a, &action);
+    enum status status = elements_text(reading->action, a, &action);
     if (status == STATUS_OK && action != NULL)
         return events_meaning(action, a, ret);
     if (status == STATUS_OK)
-        status = element_text(reading->entity_type, a, &entity_type);
+        status = elements_text(reading->entity_type, a, &entity_type);
     if (status == STATUS_OK && entity_type != NULL)
         return events_meaning_of_class(entity_type, a, ret);
     return status;
@@ -182,12 +182,13 @@ static enum status complete(struct event *ev, struct unified_change change, stru
     if (status != STATUS_OK)
         return status;
     if (meaning.resource == NULL) {
-        element_refuse(ev, DEAD_LETTER_NO_RESOURCE, "it has no text \"action\" or \"entity_type\"");
+        elements_refuse(ev, DEAD_LETTER_NO_RESOURCE,
+                        "it has no text \"action\" or \"entity_type\"");
         return STATUS_OK;
     }
     ev->resource = meaning.resource;
     ev->event_type = meaning.event_type;
-    status = element_id(reading.entity_id, a, &ev->resource_id);
+    status = elements_id(reading.entity_id, a, &ev->resource_id);
     if (status == STATUS_OK)
         status = write_head(ev, reading.entity_id, a, &change.head);
     return status == STATUS_OK ? unified_value(ev->value, &change, a, &ev->value) : status;

@@ -336,6 +336,13 @@ static void a_wrong_use_is_told_and_is_64(void **state)
         {{"--provider", "maesn", "--headers", "h", "--body", "b", NULL},
          "maesn-bridge verify: --secret-file is missing, expected the file of the route's "
          "secret\n"},
+        {{"--provider", "maesn", "--headers", "h", "--body", "b", "--secret-file=s",
+          "--tolerance=86401", NULL},
+         "maesn-bridge verify: --tolerance: 86401, expected seconds from 0 to 86400\n"},
+        {{"--provider", "maesn", "--headers", "h", "--body", "b", "--secret-file=s",
+          "--received-at=soon", NULL},
+         "maesn-bridge verify: --received-at: soon, expected now or a time like "
+         "2026-01-02T03:04:05Z\n"},
     };
     CLEANUP(bench_done) struct bench b;
     bench_init(&b);
