@@ -6,11 +6,20 @@
 #include "bridge/cli/dev.h"
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
+#include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
 
 static const struct command *const commands[] = {
-    &check_command,   &config_print_command, &config_reference_command, &dev_command,
-    &ingress_command, &keygen_command,       &verify_command,           NULL,
+    &check_command,
+    &config_print_command,
+    &config_reference_command,
+    &dev_command,
+    &ingress_command,
+    &keygen_command,
+    &topics_apply_command,
+    &topics_plan_command,
+    &verify_command,
+    NULL,
 };
 
 int main(int argc, char **argv)

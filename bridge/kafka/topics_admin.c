@@ -98,7 +98,8 @@ static rd_kafka_AdminOptions_t *options_new(struct topics_admin *admin, rd_kafka
     return options;
 }
 
-/* --- looking ----------------------------------------------------------------------------------- */
+/* --- looking -----------------------------------------------------------------------------------
+ */
 
 static const struct rd_kafka_metadata_topic *metadata_of(const struct rd_kafka_metadata *metadata,
                                                          const char *name)
@@ -211,18 +212,19 @@ enum status topics_admin_plan(struct topics_admin *admin, const struct topics_wi
                             ret);
 }
 
-/* --- changing ---------------------------------------------------------------------------------- */
+/* --- changing ----------------------------------------------------------------------------------
+ */
 
 static enum status change_failed(const struct topics_change *change, rd_kafka_resp_err_t err,
                                  const char *why, struct diag *diag)
 {
-    enum status status =
-        err == RD_KAFKA_RESP_ERR_INVALID_CONFIG || err == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
-                err == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR ||
-                err == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ||
-                err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION
-            ? STATUS_INVALID
-            : STATUS_UNAVAILABLE;
+    enum status status = err == RD_KAFKA_RESP_ERR_INVALID_CONFIG ||
+                                 err == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
+                                 err == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR ||
+                                 err == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ||
+                                 err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION
+                             ? STATUS_INVALID
+                             : STATUS_UNAVAILABLE;
     return diag_set(diag, status, "%s: %s", change->topic,
                     why == NULL || why[0] == '\0' ? rd_kafka_err2str(err) : why);
 }
@@ -247,8 +249,8 @@ static enum status create(struct topics_admin *admin, const struct topics_change
                           struct diag *diag)
 {
     char why[256] = "";
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
-        change->topic, change->partitions, change->replication_factor, why, sizeof why);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(change->topic, change->partitions,
+                                                       change->replication_factor, why, sizeof why);
     if (topic == NULL)
         return diag_set(diag, STATUS_INVALID, "%s: %s", change->topic, why);
     for (size_t i = 0; i < change->settings_len; i++)
@@ -266,8 +268,8 @@ static enum status create(struct topics_admin *admin, const struct topics_change
         return change_failed(change, rd_kafka_event_error(event),
                              rd_kafka_event_error_string(event), diag);
     size_t len;
-    const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
-        rd_kafka_event_CreateTopics_result(event), &len);
+    const rd_kafka_topic_result_t **results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &len);
     for (size_t i = 0; i < len; i++) {
         rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[i]);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
@@ -285,7 +287,8 @@ static void keep_settings(const rd_kafka_ConfigResource_t *there, rd_kafka_Confi
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(there, &len);
     for (size_t i = 0; i < len; i++) {
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        if (rd_kafka_ConfigEntry_source(entries[i]) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG &&
+        if (rd_kafka_ConfigEntry_source(entries[i]) ==
+                RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG &&
             value != NULL)
             rd_kafka_ConfigResource_set_config(ret, rd_kafka_ConfigEntry_name(entries[i]), value);
     }
@@ -304,8 +307,8 @@ static enum status send_settings(struct topics_admin *admin, const struct topics
         return change_failed(change, rd_kafka_event_error(event),
                              rd_kafka_event_error_string(event), diag);
     size_t len;
-    const rd_kafka_ConfigResource_t **answers = rd_kafka_AlterConfigs_result_resources(
-        rd_kafka_event_AlterConfigs_result(event), &len);
+    const rd_kafka_ConfigResource_t **answers =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &len);
     for (size_t i = 0; i < len; i++)
         if (rd_kafka_ConfigResource_error(answers[i]) != RD_KAFKA_RESP_ERR_NO_ERROR)
             return change_failed(change, rd_kafka_ConfigResource_error(answers[i]),

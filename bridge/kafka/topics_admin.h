@@ -9,7 +9,8 @@ struct topics_admin;
 
 /* Connects when it is first asked something.
  * Owns:   on STATUS_OK the caller frees *ret with topics_admin_free().
- * Errors: STATUS_INVALID librdkafka refuses an option, or a secret file cannot be read. STATUS_NOMEM.
+ * Errors: STATUS_INVALID librdkafka refuses an option, or a secret file cannot be read.
+ * STATUS_NOMEM.
  */
 enum status topics_admin_new(const struct cluster *cluster, struct topics_admin **ret,
                              struct diag *diag) MUST_CHECK;

@@ -40,7 +40,7 @@ struct topics_found {
     struct topics_value {
         const char *name;
         const char *value;
-    } *values; /* its settings, at least those that are wished for */
+    } * values; /* its settings, at least those that are wished for */
     size_t values_len;
 };
 

@@ -1,0 +1,397 @@
+#include "bridge/cli/topics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bridge/app/configuration.h"
+#include "bridge/app/event_topics.h"
+#include "bridge/base/json_text.h"
+#include "bridge/base/scoped.h"
+#include "bridge/kafka/topics_admin.h"
+
+/* A line for each of at most PROBLEMS_MAX problems; a plan of every topic a bridge can have. */
+#define TEXT_MAX ((size_t)64 << 20)
+#define ARENA_MAX ((size_t)256 << 20)
+
+DEFINE_CLEANUP(struct arena *, arena_free)
+DEFINE_CLEANUP(struct topics_admin *, topics_admin_free)
+
+/* What both commands work with. */
+struct work {
+    struct configuration configuration;
+    struct event_topics event_topics;
+    struct topics_sizes sizes;
+    struct topics_wish *wishes;
+    size_t wishes_len;
+    struct cluster_property *raw;
+    struct topics_admin *admin;
+    struct arena *arena;
+    struct topics_plan plan;
+    struct diag diag;
+};
+
+static void work_done(struct work *w)
+{
+    topics_admin_free(w->admin);
+    event_topics_done(&w->event_topics);
+    configuration_done(&w->configuration);
+    free(w->wishes);
+    free(w->raw);
+    arena_free(w->arena);
+}
+
+static enum exit_code exit_code_of(enum status status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return EXIT_CODE_FINE;
+    case STATUS_INVALID:
+        return EXIT_CODE_CONFIG;
+    case STATUS_UNAVAILABLE:
+    case STATUS_BUSY:
+        return EXIT_CODE_UNAVAILABLE;
+    case STATUS_NOMEM:
+    case STATUS_UNAUTHENTIC:
+    case STATUS_INTERNAL:
+        return EXIT_CODE_INTERNAL;
+    }
+    return EXIT_CODE_INTERNAL;
+}
+
+static enum exit_code fail(const struct work *w, enum status status)
+{
+    fprintf(stderr, "maesn-bridge topics: %s\n",
+            w->diag.text[0] == '\0' ? status_name(status) : w->diag.text);
+    return exit_code_of(status);
+}
+
+/* --- what is wished for ------------------------------------------------------------------------
+ */
+
+static bool read_size(const struct invocation *in, const char *option, int max, int *ret)
+{
+    const char *text = invocation_value(in, option);
+    if (text == NULL)
+        return true;
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno == 0 && *end == '\0' && end != text && value >= 1 && value <= max) {
+        *ret = (int)value;
+        return true;
+    }
+    fprintf(stderr, "maesn-bridge topics: --%s: %s, expected a number from 1 to %d\n", option, text,
+            max);
+    return false;
+}
+
+static enum status load(const char *file, struct configuration *ret)
+{
+    struct problems problems;
+    problems_init(&problems);
+    enum status status = configuration_load(file, SETTINGS_INGRESS, ret, &problems);
+    if (status != STATUS_OK) {
+        struct buf text;
+        buf_init(&text, TEXT_MAX);
+        problems_print(&problems, &text);
+        fputs(buf_text(&text), stderr);
+        buf_done(&text);
+    }
+    problems_done(&problems);
+    return status;
+}
+
+static enum topics_purpose purpose_of(const struct settings *s, const char *topic)
+{
+    return strcmp(topic, s->topics_dead_letter) == 0 ? TOPICS_DEAD_LETTERS : TOPICS_EVENTS;
+}
+
+static enum status wish(struct work *w)
+{
+    const struct settings *s = w->configuration.settings;
+    const struct envelope_options envelope = {
+        .topic_template = s->topics_template,
+        .key_template = s->topics_key,
+        .other_topic = s->topics_other,
+        .token_topic = s->topics_token,
+        .dead_letter_topic = s->topics_dead_letter,
+    };
+    enum status status = event_topics_add(&w->event_topics, &envelope, s);
+    if (status != STATUS_OK)
+        return status;
+    /* Three more with a registry. */
+    w->wishes = calloc(w->event_topics.len + 3, sizeof *w->wishes);
+    if (w->wishes == NULL)
+        return STATUS_NOMEM;
+    for (size_t i = 0; i < w->event_topics.len; i++)
+        w->wishes[w->wishes_len++] =
+            (struct topics_wish){w->event_topics.names[i], purpose_of(s, w->event_topics.names[i])};
+    if (s->topics_registry[0] == '\0')
+        return STATUS_OK;
+    w->wishes[w->wishes_len++] = (struct topics_wish){s->topics_registry, TOPICS_REGISTRY};
+    w->wishes[w->wishes_len++] = (struct topics_wish){s->topics_accounts, TOPICS_ACCOUNTS};
+    w->wishes[w->wishes_len++] = (struct topics_wish){s->topics_activity, TOPICS_ACTIVITY};
+    return STATUS_OK;
+}
+
+static enum status connect_and_plan(struct work *w)
+{
+    const struct settings *s = w->configuration.settings;
+    w->raw = calloc(s->kafka_raw.len + 1, sizeof *w->raw);
+    w->arena = arena_new(ARENA_MAX);
+    if (w->raw == NULL || w->arena == NULL)
+        return STATUS_NOMEM;
+    for (size_t i = 0; i < s->kafka_raw.len; i++)
+        w->raw[i] =
+            (struct cluster_property){s->kafka_raw.items[i].name, s->kafka_raw.items[i].value};
+    const struct cluster cluster = {
+        .brokers = s->kafka_brokers,
+        .raw = w->raw,
+        .raw_len = s->kafka_raw.len,
+        .sasl_password_file = s->kafka_sasl_password_file,
+        .key_password_file = s->kafka_key_password_file,
+    };
+    enum status status = topics_admin_new(&cluster, &w->admin, &w->diag);
+    if (status != STATUS_OK)
+        return status;
+    return topics_admin_plan(w->admin, w->wishes, w->wishes_len, &w->sizes, w->arena, &w->plan,
+                             &w->diag);
+}
+
+/* Everything up to the plan. Returns EXIT_CODE_FINE with w->plan filled. */
+static enum exit_code prepare(const struct invocation *in, struct work *w)
+{
+    *w = (struct work){0};
+    event_topics_init(&w->event_topics);
+    /* Source: Kafka's record of a replica list is short; 100,000 partitions is beyond any topic. */
+    if (!read_size(in, "partitions", 100000, &w->sizes.partitions) ||
+        !read_size(in, "replication-factor", 100, &w->sizes.replication_factor))
+        return EXIT_CODE_USAGE;
+    enum status status = load(invocation_config(in), &w->configuration);
+    if (status != STATUS_OK)
+        return exit_code_of(status);
+    status = wish(w);
+    if (status == STATUS_OK)
+        status = connect_and_plan(w);
+    return status == STATUS_OK ? EXIT_CODE_FINE : fail(w, status);
+}
+
+/* --- for people --------------------------------------------------------------------------------
+ */
+
+static void print_change(const struct topics_change *change, bool colour)
+{
+    const char *green = colour ? "\033[32m" : "";
+    const char *yellow = colour ? "\033[33m" : "";
+    const char *plain = colour ? "\033[0m" : "";
+    if (change->action == TOPICS_CREATE) {
+        printf("%s+%s %s: %d partition%s, replication factor %d\n", green, plain, change->topic,
+               change->partitions, change->partitions == 1 ? "" : "s", change->replication_factor);
+        for (size_t i = 0; i < change->settings_len; i++)
+            printf("    %s = %s\n", change->settings[i].name, change->settings[i].to);
+        return;
+    }
+    printf("%s~%s %s\n", yellow, plain, change->topic);
+    for (size_t i = 0; i < change->settings_len; i++)
+        printf("    %s: %s -> %s\n", change->settings[i].name,
+               change->settings[i].from == NULL ? "(none)" : change->settings[i].from,
+               change->settings[i].to);
+}
+
+static void print_notes(const struct topics_plan *plan)
+{
+    for (size_t i = 0; i < plan->notes_len; i++)
+        fprintf(stderr, "note: %s\n", plan->notes[i]);
+}
+
+/* --- for programs ------------------------------------------------------------------------------
+ */
+
+static void json_setting(struct buf *out, const struct topics_setting *setting)
+{
+    json_text_string(out, bytes_of_text(setting->name));
+    buf_append_text(out, ":{\"from\":");
+    if (setting->from == NULL)
+        buf_append_text(out, "null");
+    else
+        json_text_string(out, bytes_of_text(setting->from));
+    buf_append_text(out, ",\"to\":");
+    json_text_string(out, bytes_of_text(setting->to));
+    buf_append_text(out, "}");
+}
+
+static void json_change(struct buf *out, const struct topics_change *change, const char *error,
+                        bool is_applied)
+{
+    buf_append_text(out, "{\"topic\":");
+    json_text_string(out, bytes_of_text(change->topic));
+    buf_printf(out, ",\"action\":\"%s\"", change->action == TOPICS_CREATE ? "create" : "alter");
+    if (change->action == TOPICS_CREATE)
+        buf_printf(out, ",\"partitions\":%d,\"replication_factor\":%d", change->partitions,
+                   change->replication_factor);
+    buf_append_text(out, ",\"settings\":{");
+    for (size_t i = 0; i < change->settings_len; i++) {
+        buf_append_text(out, i == 0 ? "" : ",");
+        json_setting(out, &change->settings[i]);
+    }
+    buf_append_text(out, "}");
+    if (is_applied || error != NULL)
+        buf_printf(out, ",\"applied\":%s", error == NULL ? "true" : "false");
+    if (error != NULL) {
+        buf_append_text(out, ",\"error\":");
+        json_text_string(out, bytes_of_text(error));
+    }
+    buf_append_text(out, "}");
+}
+
+static void json_begin(struct buf *out, const struct topics_plan *plan)
+{
+    buf_printf(out, "{\"brokers\":%d,\"topics\":%zu,\"notes\":[", plan->brokers, plan->topics_len);
+    for (size_t i = 0; i < plan->notes_len; i++) {
+        buf_append_text(out, i == 0 ? "" : ",");
+        json_text_string(out, bytes_of_text(plan->notes[i]));
+    }
+    buf_append_text(out, "],\"changes\":[");
+}
+
+static enum exit_code json_end(struct buf *out, enum exit_code code)
+{
+    buf_append_text(out, "]}\n");
+    bool is_whole = out->status == STATUS_OK;
+    if (is_whole)
+        fputs(buf_text(out), stdout);
+    buf_done(out);
+    return is_whole && fflush(stdout) == 0 ? code : EXIT_CODE_FAILURE;
+}
+
+/* --- the commands ------------------------------------------------------------------------------
+ */
+
+static enum exit_code plan_run(const struct invocation *in)
+{
+    CLEANUP(work_done) struct work w;
+    enum exit_code code = prepare(in, &w);
+    if (code != EXIT_CODE_FINE)
+        return code;
+    code = w.plan.changes_len == 0 ? EXIT_CODE_FINE : EXIT_CODE_CHANGES_PENDING;
+    if (invocation_wants_json(in)) {
+        struct buf out;
+        buf_init(&out, TEXT_MAX);
+        json_begin(&out, &w.plan);
+        for (size_t i = 0; i < w.plan.changes_len; i++) {
+            buf_append_text(&out, i == 0 ? "" : ",");
+            json_change(&out, &w.plan.changes[i], NULL, false);
+        }
+        return json_end(&out, code);
+    }
+    for (size_t i = 0; i < w.plan.changes_len; i++)
+        print_change(&w.plan.changes[i], invocation_wants_colour(in));
+    print_notes(&w.plan);
+    if (w.plan.changes_len == 0)
+        printf("%zu topics are as they should be\n", w.plan.topics_len);
+    else
+        printf("%zu of %zu topics to change; `maesn-bridge topics apply` does it\n",
+               w.plan.changes_len, w.plan.topics_len);
+    return fflush(stdout) == 0 ? code : EXIT_CODE_FAILURE;
+}
+
+/* Makes every change, also after one has failed. Returns the first failure. */
+static enum status apply_all(struct work *w, const struct invocation *in, struct buf *json)
+{
+    enum status first = STATUS_OK;
+    for (size_t i = 0; i < w->plan.changes_len; i++) {
+        const struct topics_change *change = &w->plan.changes[i];
+        struct diag diag = {0};
+        enum status status = topics_admin_apply(w->admin, change, &diag);
+        if (first == STATUS_OK)
+            first = status;
+        const char *error = status == STATUS_OK    ? NULL
+                            : diag.text[0] == '\0' ? status_name(status)
+                                                   : diag.text;
+        if (json != NULL) {
+            buf_append_text(json, i == 0 ? "" : ",");
+            json_change(json, change, error, true);
+        } else if (error == NULL) {
+            printf("[%zu/%zu] ", i + 1, w->plan.changes_len);
+            print_change(change, invocation_wants_colour(in));
+            fflush(stdout);
+        }
+        if (error != NULL)
+            fprintf(stderr, "maesn-bridge topics: %s\n", error);
+    }
+    return first;
+}
+
+static enum exit_code apply_run(const struct invocation *in)
+{
+    CLEANUP(work_done) struct work w;
+    enum exit_code code = prepare(in, &w);
+    if (code != EXIT_CODE_FINE)
+        return code;
+    struct buf json;
+    buf_init(&json, TEXT_MAX);
+    bool wants_json = invocation_wants_json(in);
+    if (wants_json)
+        json_begin(&json, &w.plan);
+    else
+        print_notes(&w.plan);
+    enum status status = apply_all(&w, in, wants_json ? &json : NULL);
+    /* What the cluster refuses is no fault of the configuration. */
+    code = status == STATUS_INVALID ? EXIT_CODE_FAILURE : exit_code_of(status);
+    if (wants_json)
+        return json_end(&json, code);
+    buf_done(&json);
+    if (status == STATUS_OK)
+        printf("%zu topics are as they should be\n", w.plan.topics_len);
+    return fflush(stdout) == 0 ? code : EXIT_CODE_FAILURE;
+}
+
+static const struct command_option size_options[] = {
+    {"partitions", "N", "Partitions of new event topics (default 6)."},
+    {"replication-factor", "N",
+     "Replicas of new topics (default 3, or one for each broker where there are fewer)."},
+    {0},
+};
+
+#define WHICH_TOPICS                                                                               \
+    "The topics are those of the declared routes (a template with {account} or {system} is\n"      \
+    "expanded over them), topics.other, topics.token and topics.dead_letter, and with a "          \
+    "registry\n"                                                                                   \
+    "also topics.registry, topics.accounts and topics.activity.\n"                                 \
+    "Retention is set when a topic is created and is yours from then on; partitions are never\n"   \
+    "changed, because keys would move; nothing is ever deleted."
+
+const struct command topics_plan_command = {
+    .name = "topics plan",
+    .operands = "",
+    .summary = "Show how the cluster's topics differ from what the bridge needs.",
+    .description = "Compares, and changes nothing.\n" WHICH_TOPICS,
+    .options = size_options,
+    .examples = "  $ maesn-bridge topics plan --config bridge.yaml\n"
+                "  $ maesn-bridge topics plan --config bridge.yaml --output json",
+    .exit_codes = "  0   nothing to do\n"
+                  "  2   changes are pending\n"
+                  "  64  wrong use\n"
+                  "  69  the cluster does not answer, or forbids it\n"
+                  "  70  an internal error\n"
+                  "  78  the configuration is faulty",
+    .run = plan_run,
+};
+
+const struct command topics_apply_command = {
+    .name = "topics apply",
+    .operands = "",
+    .summary = "Create the topics the bridge needs and set what its promises rest on.",
+    .description = "Makes the changes that `topics plan` shows; again is harmless.\n" WHICH_TOPICS,
+    .options = size_options,
+    .examples = "  $ maesn-bridge topics apply --config bridge.yaml\n"
+                "  $ maesn-bridge topics apply --config bridge.yaml --partitions 12",
+    .exit_codes = "  0   the topics are as they should be\n"
+                  "  1   the cluster refused a change\n"
+                  "  64  wrong use\n"
+                  "  69  the cluster does not answer, or forbids it\n"
+                  "  70  an internal error\n"
+                  "  78  the configuration is faulty",
+    .run = apply_run,
+};
