@@ -155,10 +155,11 @@ size_t answer_print(enum answer answer, char *ret, size_t ret_size)
     char retry_after[32] = "";
     if (row->retry_after_s > 0)
         snprintf(retry_after, sizeof(retry_after), "Retry-After: %u\r\n", row->retry_after_s);
-    int len = snprintf(ret, ret_size,
-                       "HTTP/1.1 %u %s\r\nConnection: close\r\n%sContent-Type: text/plain\r\n"
-                       "Content-Length: %zu\r\n\r\n%s",
-                       row->code, MHD_get_reason_phrase_for(row->code), retry_after,
-                       strlen(row->body), row->body);
+    int len =
+        snprintf(ret, ret_size,
+                 "HTTP/1.1 %u %s\r\nConnection: close\r\n%s%sContent-Type: text/plain\r\n"
+                 "Content-Length: %zu\r\n\r\n%s",
+                 row->code, MHD_get_reason_phrase_for(row->code), retry_after,
+                 answer == ANSWER_METHOD ? "Allow: POST\r\n" : "", strlen(row->body), row->body);
     return len < 0 || (size_t)len >= ret_size ? 0 : (size_t)len;
 }
