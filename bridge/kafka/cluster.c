@@ -44,8 +44,6 @@ static const struct {
     {"log.queue", "librdkafka's lines go through the bridge's log"},
     {"partitioner", "keys must meet their partitions as with Java clients"},
     {"queuing.strategy", "records keep their order"},
-    {"sasl.password", "use kafka.sasl_password_file"},
-    {"ssl.key.password", "use kafka.key_password_file"},
     {"transactional.id", "the ingress has no transactions"},
 };
 
