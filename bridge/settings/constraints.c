@@ -24,6 +24,7 @@ static void require(struct load *l, enum setting_id id, const char *because)
     CLEANUP(buf_done) struct buf expectation;
     buf_init(&expectation, 512);
     setting_expectation(&settings_table[id], &expectation);
+    load_note_status(l, expectation.status);
     if (!is_set(l, id))
         load_error(l, load_origin(l, id), settings_table[id].key, "missing, expected %s%s",
                    buf_text(&expectation), because);

@@ -28,6 +28,12 @@ void *load_alloc(struct load *l, size_t count, size_t size)
     return data;
 }
 
+void load_note_status(struct load *l, enum status status)
+{
+    if (status == STATUS_NOMEM)
+        l->problems->status = STATUS_NOMEM;
+}
+
 const char *load_copy(struct load *l, const char *text)
 {
     const char *copy = arena_dup(l->settings->arena, bytes_of_text(text));
@@ -255,6 +261,7 @@ void load_unknown_provider(struct load *l, const struct node *n, const char *key
     const char *nearest = nearest_name(names, n->text);
     if (nearest != NULL)
         buf_printf(&text, " (did you mean \"%s\"?)", nearest);
+    load_note_status(l, text.status);
     char full[128];
     snprintf(full, sizeof(full), "%s.provider", key);
     load_mistyped(l, n, full, buf_text(&text));

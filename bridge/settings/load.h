@@ -27,6 +27,9 @@ const char *load_copy(struct load *l, const char *text);
 /* Zeroed memory that lives as long as the settings, or NULL, as above. */
 void *load_alloc(struct load *l, size_t count, size_t size);
 
+/* Keeps in mind that memory was short, if it was. */
+void load_note_status(struct load *l, enum status status);
+
 /* A path relative to the file it stands in becomes one that can be opened; "" stays. Never NULL. */
 const char *load_resolve(struct load *l, const char *file, const char *path);
 

@@ -21,6 +21,7 @@ static const struct protected_property protected_properties[] = {
     {"enable.gapless.guarantee", "set kafka.idempotence"},
     {"linger.ms", "set kafka.linger_ms"},
     {"queue.buffering.max.ms", "set kafka.linger_ms"},
+    {"allow.auto.create.topics", "`topics apply` makes topics with their settings"},
     {"delivery.timeout.ms", "it follows from ingress.deadline_ms"},
     {"message.timeout.ms", "it follows from ingress.deadline_ms"},
     {"request.timeout.ms", "it follows from ingress.deadline_ms"},
@@ -95,6 +96,19 @@ static const char *file_key_instead(const char *name)
     return strcmp(name, "ssl.key.password") == 0 ? "kafka.key_password_file" : "a file";
 }
 
+/* Files that librdkafka opens itself; ssl.ca.location may also be a directory, or "probe". */
+static bool file_is_there(const char *key, const struct node *n, struct load *l)
+{
+    static const char *const files[] = {"ssl.certificate.location", "ssl.crl.location",
+                                        "ssl.key.location", "ssl.keystore.location", NULL};
+    if (strcmp(n->key, "ssl.ca.location") == 0)
+        paths_add(l->read, n->text);
+    for (size_t i = 0; files[i] != NULL; i++)
+        if (strcmp(files[i], n->key) == 0)
+            return load_needs_file(l, n->text, strstr(n->key, ".key") != NULL, n->place, key);
+    return true;
+}
+
 static void read_property(const char *key, const struct node *n, struct load *l,
                           struct properties *ret)
 {
@@ -109,6 +123,8 @@ static void read_property(const char *key, const struct node *n, struct load *l,
         load_mistyped(l, n, full, "text, a number, true or false");
         return;
     }
+    if (!file_is_there(full, n, l))
+        return;
     if (holds_secret_text(n->key))
         load_warning(l, n->key_place, full,
                      "a secret in the settings' text, expected it in %s: it is masked wherever "

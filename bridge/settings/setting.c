@@ -20,6 +20,7 @@ static void mistyped(const struct setting *s, const struct node *n, struct load 
     CLEANUP(buf_done) struct buf expectation;
     buf_init(&expectation, EXPECTATION_MAX);
     setting_expectation(s, &expectation);
+    load_note_status(l, expectation.status);
     load_mistyped(l, n, s->key, buf_text(&expectation));
 }
 

@@ -247,8 +247,8 @@ void settings_free(struct settings *s)
 DEFINE_CLEANUP(struct settings *, settings_free)
 
 enum status settings_load(const char *file, enum settings_process process,
-                          const struct provider *const providers[], struct settings **ret,
-                          struct problems *problems, struct paths *read)
+                          const struct provider *const providers[], settings_check_fn *check,
+                          struct settings **ret, struct problems *problems, struct paths *read)
 {
     CLEANUP(settings_free_scoped) struct settings *s = settings_new(file, process);
     if (s == NULL)
@@ -260,7 +260,10 @@ enum status settings_load(const char *file, enum settings_process process,
                      .problems = problems,
                      .read = read == NULL ? &unwanted : read};
     read_everything(&l);
+    enum status status = check == NULL ? STATUS_OK : check(s, problems);
     problems_sort(problems);
+    if (status != STATUS_OK)
+        return status;
     if (problems->status != STATUS_OK)
         return problems->status;
     if (l.read->status != STATUS_OK)

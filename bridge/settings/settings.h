@@ -50,16 +50,21 @@ struct settings {
 /* The rows of settings.def, in the order of enum setting_id, which is that of the keys. */
 extern const struct setting settings_table[SETTINGS_LEN];
 
+/* Adds the problems that only another folder can tell of; asked once everything is read, also when
+ * there are errors. Errors: STATUS_NOMEM. */
+typedef enum status settings_check_fn(const struct settings *s, struct problems *problems);
+
 /* Reads the file, what it names, the routes and the accounts; finds every problem of every file.
- * `providers` ends with NULL and must outlive the settings. `read` gets every file and directory
- * that was looked for, also when the load fails, so that its change can be waited for; NULL if
- * nobody wants it.
- * Owns:   on STATUS_OK the caller frees *ret with settings_free(); otherwise *ret is untouched.
- * Errors: STATUS_INVALID problems->errors is not 0. STATUS_NOMEM. Warnings may come with STATUS_OK.
+ * `providers` ends with NULL and must outlive the settings. `check` may be NULL. `read` gets every
+ * file and directory that was looked for, also when the load fails, so that its change can be
+ * waited for; NULL if nobody wants it. Owns:   on STATUS_OK the caller frees *ret with
+ * settings_free(); otherwise *ret is untouched. Errors: STATUS_INVALID problems->errors is not 0.
+ * STATUS_NOMEM. Warnings may come with STATUS_OK.
  */
 enum status settings_load(const char *file, enum settings_process process,
-                          const struct provider *const providers[], struct settings **ret,
-                          struct problems *problems, struct paths *read) MUST_CHECK;
+                          const struct provider *const providers[], settings_check_fn *check,
+                          struct settings **ret, struct problems *problems, struct paths *read)
+    MUST_CHECK;
 void settings_free(struct settings *s);
 
 /* Appends all settings as YAML, secrets masked, each with a comment that tells its origin. */

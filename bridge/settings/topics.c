@@ -70,14 +70,21 @@ static void check_pairs(struct load *l)
         }
 }
 
+static void check_template(struct load *l, enum setting_id id, const char *template,
+                           enum status (*check)(const char *text, struct diag *diag))
+{
+    struct diag diag = {0};
+    enum status status = check(template, &diag);
+    load_note_status(l, status);
+    if (status == STATUS_INVALID)
+        load_error(l, load_origin(l, id), settings_table[id].key, "%s", diag.text);
+}
+
 void topics_check(struct load *l)
 {
-    struct diag topic = {0}, key = {0};
-    if (envelope_check_topic_template(l->settings->topics_template, &topic) != STATUS_OK)
-        load_error(l, load_origin(l, SETTING_ID_topics_template), "topics.template", "%s",
-                   topic.text);
-    if (envelope_check_key_template(l->settings->topics_key, &key) != STATUS_OK)
-        load_error(l, load_origin(l, SETTING_ID_topics_key), "topics.key", "%s", key.text);
+    check_template(l, SETTING_ID_topics_template, l->settings->topics_template,
+                   envelope_check_topic_template);
+    check_template(l, SETTING_ID_topics_key, l->settings->topics_key, envelope_check_key_template);
     check_pairs(l);
 }
 
@@ -133,7 +140,9 @@ static void check_route(struct load *l, const struct route *r,
 void topics_check_routes(struct load *l)
 {
     const char *template = l->settings->topics_template;
-    if (envelope_check_topic_template(template, NULL) != STATUS_OK)
+    enum status status = envelope_check_topic_template(template, NULL);
+    load_note_status(l, status);
+    if (status != STATUS_OK)
         return;
     bool differs = strstr(template, "{account}") != NULL || strstr(template, "{system}") != NULL ||
                    strstr(template, "{provider}") != NULL;

@@ -84,7 +84,7 @@ char *config_problems(enum settings_process process)
     problems_init(&problems);
     buf_init(&text, 1 << 20);
     enum status status =
-        settings_load("bridge.yaml", process, config_providers, &s, &problems, NULL);
+        settings_load("bridge.yaml", process, config_providers, NULL, &s, &problems, NULL);
     problems_print(&problems, &text);
     assert_int_equal(status, problems.errors > 0 ? STATUS_INVALID : STATUS_OK);
     settings_free(s);
@@ -101,7 +101,7 @@ struct settings *config_load(enum settings_process process)
     problems_init(&problems);
     buf_init(&text, 1 << 20);
     enum status status =
-        settings_load("bridge.yaml", process, config_providers, &s, &problems, NULL);
+        settings_load("bridge.yaml", process, config_providers, NULL, &s, &problems, NULL);
     problems_print(&problems, &text);
     if (status != STATUS_OK)
         fail_msg("%s", buf_text(&text));

@@ -453,7 +453,7 @@ static void problems_are_told_as_json_too(void **state)
     problems_init(&problems);
     buf_init(&text, 1 << 20);
     assert_int_equal(
-        settings_load("bridge.yaml", SETTINGS_ALL, config_providers, &s, &problems, NULL),
+        settings_load("bridge.yaml", SETTINGS_ALL, config_providers, NULL, &s, &problems, NULL),
         STATUS_INVALID);
     problems_print_json(&problems, &text);
     assert_string_equal(
@@ -535,9 +535,9 @@ static void a_relative_path_is_relative_to_the_file_it_stands_in(void **state)
     CLEANUP(settings_free_scoped) struct settings *s = NULL;
     problems_init(&problems);
     paths_init(&paths);
-    assert_int_equal(
-        settings_load("etc/bridge.yaml", SETTINGS_INGRESS, config_providers, &s, &problems, &paths),
-        STATUS_OK);
+    assert_int_equal(settings_load("etc/bridge.yaml", SETTINGS_INGRESS, config_providers, NULL, &s,
+                                   &problems, &paths),
+                     STATUS_OK);
     assert_string_equal(s->routes_dir, "etc/more/routes");
     const char *const read[] = {"etc/bridge.yaml", "etc/more/routes", "etc/more/routes/a.yaml",
                                 "etc/more/routes/../secrets/one"};
@@ -557,9 +557,9 @@ static void what_was_looked_for_is_listed_even_when_it_is_not_there(void **state
     struct settings *s = NULL;
     problems_init(&problems);
     paths_init(&paths);
-    assert_int_equal(
-        settings_load("bridge.yaml", SETTINGS_INGRESS, config_providers, &s, &problems, &paths),
-        STATUS_INVALID);
+    assert_int_equal(settings_load("bridge.yaml", SETTINGS_INGRESS, config_providers, NULL, &s,
+                                   &problems, &paths),
+                     STATUS_INVALID);
     assert_null(s);
     assert_string_equal(paths.items[paths.len - 1], "routes.d/../gone");
 }
