@@ -1,5 +1,6 @@
 #include "bridge/app/configuration.h"
 
+#include "bridge/app/cluster_settings.h"
 #include "bridge/base/clock.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/providers/providers.h"
@@ -9,7 +10,8 @@ enum status configuration_load(const char *file, enum settings_process process,
 {
     *ret = (struct configuration){.read_from_unix_ms = clock_unix_ms()};
     paths_init(&ret->read);
-    return settings_load(file, process, providers_all, &ret->settings, problems, &ret->read);
+    return settings_load(file, process, providers_all, cluster_settings_check, &ret->settings,
+                         problems, &ret->read);
 }
 
 void configuration_done(struct configuration *c)

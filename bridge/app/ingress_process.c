@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "bridge/app/cluster_settings.h"
 #include "bridge/app/configuration.h"
 #include "bridge/app/event_topics.h"
 #include "bridge/app/static_routes.h"
@@ -68,36 +69,25 @@ static struct envelope_options envelope_options(const struct settings *s)
 static enum status start_producer(struct ingress_process *p, struct diag *diag)
 {
     const struct settings *s = p->settings;
-    struct cluster_property *raw = calloc(s->kafka_raw.len + 1, sizeof(*raw));
-    struct event_topics topics;
+    CLEANUP(cluster_settings_done) struct cluster_settings cluster;
+    CLEANUP(event_topics_done) struct event_topics topics;
     event_topics_init(&topics);
-    enum status status = raw == NULL ? STATUS_NOMEM : event_topics_add(&topics, &p->envelope, s);
-    if (status == STATUS_OK) {
-        for (size_t i = 0; i < s->kafka_raw.len; i++)
-            raw[i] =
-                (struct cluster_property){s->kafka_raw.items[i].name, s->kafka_raw.items[i].value};
-        struct producer_options opt = {
-            .cluster =
-                {
-                    .brokers = s->kafka_brokers,
-                    .raw = raw,
-                    .raw_len = s->kafka_raw.len,
-                    .sasl_password_file = s->kafka_sasl_password_file,
-                    .key_password_file = s->kafka_key_password_file,
-                },
-            .linger_ms = s->kafka_linger_ms,
-            .idempotence = s->kafka_idempotence,
-            .deadline_ms = s->ingress_deadline_ms,
-            .topics = topics.names,
-            .topics_len = topics.len,
-            .envelope = &p->envelope,
-            .metrics = p->metrics,
-        };
-        status = producer_new(&opt, &p->producer, diag);
-    }
-    event_topics_done(&topics);
-    free(raw);
-    return status;
+    enum status status = cluster_settings_init(&cluster, s);
+    if (status == STATUS_OK)
+        status = event_topics_add(&topics, &p->envelope, s);
+    if (status != STATUS_OK)
+        return status;
+    struct producer_options opt = {
+        .cluster = cluster.cluster,
+        .linger_ms = s->kafka_linger_ms,
+        .idempotence = s->kafka_idempotence,
+        .deadline_ms = s->ingress_deadline_ms,
+        .topics = topics.names,
+        .topics_len = topics.len,
+        .envelope = &p->envelope,
+        .metrics = p->metrics,
+    };
+    return producer_new(&opt, &p->producer, diag);
 }
 
 static enum status start_ingress(struct ingress_process *p, struct diag *diag)

@@ -2,13 +2,10 @@
 
 #include <stdio.h>
 
+#include "bridge/app/configuration.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
-#include "bridge/providers/providers.h"
-#include "bridge/settings/settings.h"
-
-DEFINE_CLEANUP(struct settings *, settings_free)
 
 static const char *plural(size_t count)
 {
@@ -40,16 +37,17 @@ static void print_verdict(const char *file, const struct settings *s,
 static enum exit_code check_run(const struct invocation *in)
 {
     CLEANUP(problems_done) struct problems problems;
-    CLEANUP(settings_free_scoped) struct settings *s = NULL;
+    CLEANUP(configuration_done) struct configuration configuration;
     CLEANUP(buf_done) struct buf told;
     CLEANUP(buf_done) struct buf verdict;
     problems_init(&problems);
     buf_init(&told, OUTPUT_MAX);
     buf_init(&verdict, OUTPUT_MAX);
     const char *file = invocation_config(in);
-    enum status status = settings_load(file, SETTINGS_ALL, providers_all, &s, &problems, NULL);
+    enum status status = configuration_load(file, SETTINGS_ALL, &configuration, &problems);
     if (status == STATUS_NOMEM)
         return output_out_of_memory();
+    const struct settings *s = configuration.settings;
 
     if (invocation_wants_json(in))
         print_json(file, s, &problems, &verdict);

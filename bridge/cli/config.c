@@ -3,25 +3,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/app/configuration.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
-#include "bridge/providers/providers.h"
 #include "bridge/settings/reference.h"
-#include "bridge/settings/settings.h"
-
-DEFINE_CLEANUP(struct settings *, settings_free)
 
 static enum exit_code print_run(const struct invocation *in)
 {
     CLEANUP(problems_done) struct problems problems;
-    CLEANUP(settings_free_scoped) struct settings *s = NULL;
+    CLEANUP(configuration_done) struct configuration configuration;
     CLEANUP(buf_done) struct buf text;
     problems_init(&problems);
     buf_init(&text, OUTPUT_MAX);
     enum status status =
-        settings_load(invocation_config(in), SETTINGS_ALL, providers_all, &s, &problems, NULL);
+        configuration_load(invocation_config(in), SETTINGS_ALL, &configuration, &problems);
     if (status == STATUS_NOMEM)
         return output_out_of_memory();
+    const struct settings *s = configuration.settings;
     if (s == NULL) {
         problems_print(&problems, &text);
         (void)output_write(stderr, &text);

@@ -1,0 +1,67 @@
+/* What librdkafka thinks of the settings, told as the settings' own problems are. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bridge/app/configuration.h"
+#include "bridge/base/scoped.h"
+
+static const struct {
+    const char *yaml; /* a format of bridge.yaml */
+    const char *problems;
+} rows[] = {
+    /* all is well */
+    {"kafka: {brokers: \"a:1\", raw: {client.id: x}}\ntopics: {registry: \"\"}\n", ""},
+    /* a name that librdkafka does not know, beside a key that we do not know */
+    {"kafka: {brokers: \"a:1\", raw: {client.id: x, socket.timeout: 1}}\ntopics: {registry: \"\"}\n"
+     "formt: binary\n",
+     "bridge.yaml:1:61: kafka.raw.socket.timeout: not a property of librdkafka"},
+    /* a value that it refuses */
+    {"kafka: {brokers: \"a:1\", raw: {socket.timeout.ms: abc}}\ntopics: {registry: \"\"}\n",
+     "bridge.yaml:1:50: kafka.raw.socket.timeout.ms: "},
+    /* properties that only together make no sense */
+    {"kafka: {brokers: \"a:1\", raw: {security.protocol: SASL_PLAINTEXT, sasl.mechanism: NONE}}\n"
+     "topics: {registry: \"\"}\n",
+     "bridge.yaml:1:30: kafka.raw: "},
+};
+
+static void what_librdkafka_refuses_is_told_at_the_place_of_the_value(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/cluster-settings-test.XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(chdir(directory), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        FILE *file = fopen("bridge.yaml", "w");
+        assert_non_null(file);
+        assert_true(fputs(rows[i].yaml, file) >= 0);
+        assert_int_equal(fclose(file), 0);
+
+        CLEANUP(configuration_done) struct configuration configuration;
+        CLEANUP(problems_done) struct problems problems;
+        CLEANUP(buf_done) struct buf text;
+        problems_init(&problems);
+        buf_init(&text, 65536);
+        enum status status =
+            configuration_load("bridge.yaml", SETTINGS_INGRESS, &configuration, &problems);
+        problems_print(&problems, &text);
+        assert_int_equal(status, rows[i].problems[0] == '\0' ? STATUS_OK : STATUS_INVALID);
+        if (strncmp(buf_text(&text), rows[i].problems, strlen(rows[i].problems)) != 0)
+            assert_string_equal(buf_text(&text), rows[i].problems);
+    }
+    assert_int_equal(unlink("bridge.yaml"), 0);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_librdkafka_refuses_is_told_at_the_place_of_the_value),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
