@@ -89,22 +89,57 @@ bool invocation_wants_colour(const struct invocation *in)
 
 /* --- help ---------------------------------------------------------------------------------- */
 
+/* Columns of --help: what a terminal has that nobody widened. */
+static const size_t help_width = 80;
+
+/* Prints a text as paragraphs, from `column` on, each further line behind `indent` spaces. A
+ * newline is a space, unless a newline or a space follows it: then it stays, for paragraphs and
+ * lists.
+ */
+static void print_wrapped(const char *text, size_t column, size_t indent)
+{
+    const char *gap = "";
+    while (*text != '\0') {
+        size_t word = strcspn(text, " \n");
+        if (gap[0] != '\0' && column + 1 + word > help_width) {
+            printf("\n%*s", (int)indent, "");
+            column = indent;
+            gap = "";
+        }
+        column += (size_t)printf("%s%.*s", gap, (int)word, text);
+        text += word;
+        gap = " ";
+        if (text[0] == '\n' && (text[1] == '\n' || text[1] == ' ')) {
+            size_t kept = strspn(text, "\n ");
+            column = (size_t)printf("%.*s", (int)kept, text) - strspn(text, "\n");
+            text += kept;
+            gap = "";
+        } else if (text[0] != '\0') {
+            text++;
+        }
+    }
+    putchar('\n');
+}
+
 static void print_options(const struct command *command)
 {
+    const size_t column = 31;
     puts("\nOptions:");
     for (size_t i = 0; option_at(command, i) != NULL; i++) {
         const struct command_option *option = option_at(command, i);
         char left[64];
         snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument == NULL ? "" : " ",
                  option->argument == NULL ? "" : option->argument);
-        printf("  %-28s %s\n", left, option->doc);
+        printf("  %-28s ", left);
+        print_wrapped(option->doc, column, column);
     }
 }
 
 static void print_help(const struct command *command)
 {
-    printf("Usage: maesn-bridge %s [options]%s%s\n\n%s\n", command->name,
-           command->operands[0] == '\0' ? "" : " ", command->operands, command->description);
+    printf("Usage: maesn-bridge %s [options]%s%s\n\n", command->name,
+           command->operands[0] == '\0' ? "" : " ", command->operands);
+    print_wrapped(command->description, 0, 0);
     print_options(command);
     if (command->examples != NULL)
         printf("\nExamples:\n%s\n", command->examples);

@@ -89,16 +89,15 @@ const struct command ingress_command = {
     .operands = "",
     .summary = "Take callbacks to Kafka (runs until SIGTERM).",
     .description =
-        "Serves the routes on ingress.listen: verifies each callback, produces its records, and "
-        "answers 200 when\n"
-        "Kafka has them on all in-sync replicas, 503 when it has not within ingress.deadline_ms.\n"
-        "The admin listener (admin.listen) serves /livez /readyz /metrics /version /debug/config "
-        "/rejections.json.\n"
-        "Logs are JSON lines on stderr. Routes, secrets, certificates and the log level are read "
-        "again when their\n"
-        "files change, or on SIGHUP; a faulty file changes nothing.",
-    .examples =
-        "  $ maesn-bridge check --config bridge.yaml && maesn-bridge ingress --config bridge.yaml",
+        "Serves the routes on ingress.listen: verifies each callback, produces its records, and\n"
+        "answers 200 when Kafka has them on all in-sync replicas, 503 when it has not within\n"
+        "ingress.deadline_ms. Logs are JSON lines on stderr.\n\n"
+        "The admin listener (admin.listen) serves /livez, /readyz, /metrics, /version,\n"
+        "/debug/config and /rejections.json.\n\n"
+        "Routes, secrets, certificates and the log level are read again when their files change,\n"
+        "or on SIGHUP; a faulty file changes nothing.",
+    .examples = "  $ maesn-bridge check --config bridge.yaml\n"
+                "  $ maesn-bridge ingress --config bridge.yaml",
     .exit_codes = "  0   stopped by SIGTERM or SIGINT, everything in flight was answered\n"
                   "  1   the hard stop cut something, or a second signal came\n"
                   "  64  wrong use\n"
