@@ -110,7 +110,7 @@ ROWS = {
     "a hexadecimal Content-Length": (400, framed("Content-Length: 0x20")),
     "a chunk size that is no number": (400, framed("Transfer-Encoding: chunked", wire=b"zz\r\n" + BODY)),
     "no Host": (400, b"POST %s HTTP/1.1\r\n%s\r\n\r\n%s" % (PATH.encode(), CL.encode(), BODY)),
-    "not HTTP": (400, b"hello\r\n\r\n"),
+    "not HTTP": (None, b"hello\r\n\r\n"),
     "an unknown expectation": (417, framed(CL, "Expect: a-miracle")),
     # sizes
     "a Content-Length over the cap": (413, framed(f"Content-Length: {BODY_MAX + 1}", wire=b"")),
@@ -240,7 +240,7 @@ UNFINISHED = {
     "a body byte by byte": ((CUT, 408), trickle(HEAD + SEPARATOR, BODY)),
     "chunks without an end": ((CUT, 408), slow(framed("Transfer-Encoding: chunked", wire=b"5\r\nhello\r\n"))),
     "a half-closed half body": ((CUT, 400), half_closed(GOOD[:-5])),
-    "a half-closed half header": ((CUT, 400), half_closed(HEAD)),
+    "a half-closed half header": ((CUT, 400, 408), half_closed(HEAD)),
 }
 
 
@@ -252,9 +252,12 @@ def test_who_never_finishes_is_cut(kafka, guarded, what):
         answer = raw.receive(s, 5)
         status, _, _ = raw.parse(answer)
         assert status in codes, answer
-        s.settimeout(1)
+        s.settimeout(5)
         try:
-            assert s.recv(1) == b"", "the connection is still open"
+            while s.recv(4096):
+                pass  # the end of an answer
+        except TimeoutError:
+            pytest.fail("the connection is still open")
         except ConnectionResetError:
             pass
     check_is_discreet(answer, what)
@@ -303,5 +306,5 @@ def test_what_is_unusual_but_right_is_accepted(kafka, guarded):
     with raw.connect(guarded.ingress_port) as s:
         raw.send(s, GOOD * 3)
         s.shutdown(socket.SHUT_WR)
-        assert raw.receive(s, 5).count(b"HTTP/1.1 200") == 3
+        assert raw.receive(s, 5, answers=3).count(b"HTTP/1.1 200") == 3
     assert len(consumers.read_all(kafka, *guarded.topics.all)) == len(good) + 4

@@ -7,18 +7,30 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
-def receive(s, seconds):
-    """Everything until the peer closes; what came before a reset or the end of the time as well."""
+def receive(s, seconds, answers=1):
+    """So many whole answers, or what came before the peer closed or reset or the time was over."""
     s.settimeout(seconds)
     data = b""
     try:
-        while True:
+        while not holds(data, answers):
             more = s.recv(65536)
             if not more:
                 return data
             data += more
     except (TimeoutError, ConnectionResetError):
-        return data
+        pass
+    return data
+
+
+def holds(data, answers):
+    """Whether so many whole answers are in data."""
+    for _ in range(answers):
+        status, headers, rest = parse(data)
+        length = int(headers.get("content-length", 0))
+        if not status or len(rest) < length:
+            return False
+        data = rest[length:]
+    return True
 
 
 def send(s, data):
