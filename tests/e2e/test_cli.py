@@ -169,7 +169,7 @@ CAPTURED = encode(event("captured"))
 
 @pytest.mark.parametrize("signature, secret_text, code, word", [
     (sign(SECRET, CAPTURED), SECRET, 0, ""),
-    (sign(SECRET, CAPTURED), "another", 1, ""),
+    (sign(SECRET, CAPTURED), "correct-horse", 1, "another"),
     (sign(SECRET, CAPTURED + b"\n"), SECRET, 1, "newline"),
     ("sha256=" + sign(SECRET, CAPTURED), SECRET, 1, "prefix"),
 ])

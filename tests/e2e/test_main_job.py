@@ -38,7 +38,7 @@ def send(bridge, body, headers, path=PATH):
         try:
             return await connection.exchange(request(path, body, headers))
         finally:
-            connection.close()
+            await connection.close()
 
     return asyncio.run(once())
 

@@ -28,7 +28,7 @@ def post_over_tls(port, context, body=None):
         try:
             return await connection.exchange(signed_request(PATH, body or encode(event(1)), SECRET), seconds=10)
         finally:
-            connection.close()
+            await connection.close()
 
     return asyncio.run(once())
 
@@ -87,7 +87,7 @@ def test_a_changed_certificate_is_shown_within_two_seconds_and_no_callback_fails
                 body = encode(event(f"tls-{self._count}"))
                 answer = await connection.exchange(signed_request(self.path, body, self.secret))
                 self.answers.append((f"tls-{self._count}", answer))
-                connection.close()
+                await connection.close()
 
     async def scenario():
         async with ShortLived(bridge.ingress_port, PATH, SECRET, connections=4, rate=60) as load:

@@ -85,13 +85,17 @@ class Connection:
             answer.error = f"{type(error).__name__}: {error}"
         answer.elapsed = time.monotonic() - answer.sent_at
         if answer.error or answer.headers.get("connection", "").lower() == "close":
-            self.close()
+            await self.close()
         return answer
 
-    def close(self):
-        if self.writer:
-            self.writer.close()
-        self.reader = self.writer = None
+    async def close(self):
+        writer, self.reader, self.writer = self.writer, None, None
+        if writer:
+            writer.close()
+            try:
+                await writer.wait_closed()
+            except OSError:
+                pass  # it was broken already
 
 
 def post(port, path, body, secret):
@@ -101,7 +105,7 @@ def post(port, path, body, secret):
         try:
             return await connection.exchange(signed_request(path, body, secret))
         finally:
-            connection.close()
+            await connection.close()
 
     return asyncio.run(once())
 
@@ -152,7 +156,7 @@ class Load:
                 self.oracle.answered(name, answer)
             if not self.may_go_on(answer):
                 break
-        connection.close()
+        await connection.close()
 
     def may_go_on(self, answer):
         """Whether this connection sends another one after this answer."""
