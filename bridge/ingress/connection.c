@@ -1,6 +1,8 @@
 #include "bridge/ingress/connection.h"
 
+#include <linux/tcp.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -82,6 +84,16 @@ void connection_refuse(struct connection *c, enum answer answer)
         (void)!send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     lingering_add(&c->loop->lingering, c->fd, clock_mono_ms());
     connection_enter(c, PHASE_CUT);
+}
+
+void connection_traffic(const struct connection *c, uint64_t *ret_received, uint64_t *ret_sent)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        info = (struct tcp_info){0};
+    *ret_sent = info.tcpi_bytes_sent;
+    *ret_received = info.tcpi_bytes_received;
 }
 
 bool connection_has_unread(const struct connection *c)

@@ -66,6 +66,10 @@ void connection_cut(struct connection *c);
 /* Answers beside libmicrohttpd, at a moment when it takes no answer, and ends the connection. */
 void connection_refuse(struct connection *c, enum answer answer);
 
+/* How many bytes came and went; both 0 where the kernel does not tell. A client's closing its side
+ * counts as one (Linux, tcp_rcv_nxt_update()). */
+void connection_traffic(const struct connection *c, uint64_t *ret_received, uint64_t *ret_sent);
+
 /* Whether bytes have come that nobody has read yet. */
 bool connection_has_unread(const struct connection *c);
 

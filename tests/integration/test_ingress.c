@@ -77,6 +77,9 @@ static const struct row refusals[] = {
      NULL},
     {SIGNED "Content-Length : 22\r\n\r\n" BODY, 400, NULL},
     {SIGNED "Expect: a-miracle\r\nContent-Length: 22\r\n\r\n" BODY, 417, NULL},
+    /* not HTTP at all */
+    {"hello\r\n\r\n", 400, NULL},
+    {"\x16\x03\x01 is how TLS greets\r\n\r\n", 400, NULL},
     /* the path, before the method and the size */
     {"GET / HTTP/1.1\r\nHost: b\r\n\r\n", 404, "Connection: close"},
     {"POST /metrics HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 404, NULL},
