@@ -15,20 +15,21 @@ struct ingress;
 struct ingress_tls_options {
     const char *certificate_file;
     const char *key_file;
-    const char *client_ca_file; /* not "": a client certificate signed by it is required */
+    const char *client_ca_file; /* not "": without a client certificate signed by it the handshake
+                                   fails, and no request is read */
 };
 
 /* Borrowed; must outlive the ingress. */
 struct ingress_options {
     struct address listen;
-    unsigned threads; /* 0: one per core, at most 4 */
-    int64_t deadline_ms;
-    int64_t header_timeout_ms;
-    int64_t body_timeout_ms;
-    int64_t idle_timeout_ms;
-    size_t connections_max;
-    size_t in_flight_max;
-    size_t in_flight_max_bytes;
+    unsigned threads;           /* 0: one per core, at most 4 */
+    int64_t deadline_ms;        /* from a complete request to its answer, at the latest */
+    int64_t header_timeout_ms;  /* absolute, as the next: from accept or from the request line */
+    int64_t body_timeout_ms;    /* from the end of the header */
+    int64_t idle_timeout_ms;    /* from an answer to the next request line */
+    size_t connections_max;     /* beyond it a newcomer takes the place of a silent one */
+    size_t in_flight_max;       /* callbacks taken up and not yet answered */
+    size_t in_flight_max_bytes; /* of bodies, until their records are settled */
     size_t body_max_bytes;
     struct ingress_tls_options tls;
     struct envelope_options envelope;
