@@ -17,6 +17,9 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b);
 
+/* As buf_done(), and overwrites first. Growing leaves copies behind: buf_reserve() before. */
+void buf_wipe_done(struct buf *b);
+
 /* Reserves room for at least this many bytes in all, within the maximum.
  * Errors: STATUS_INVALID beyond the maximum, STATUS_NOMEM; the content stays.
  */

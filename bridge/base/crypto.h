@@ -55,6 +55,34 @@ enum status crypto_random(uint8_t *ret, size_t len) MUST_CHECK;
 /* Overwrites, and is not optimised away. */
 void crypto_wipe(void *data, size_t len);
 
+#define AES_GCM_KEY_SIZE 32
+#define AES_GCM_NONCE_SIZE 12
+#define AES_GCM_TAG_SIZE 16
+
+/* AES-256-GCM: writes the ciphertext and behind it the tag, plaintext.len + AES_GCM_TAG_SIZE bytes.
+ * aad, in parts, is covered by the tag and not written. A nonce is used once with a key.
+ * Errors: STATUS_NOMEM.
+ * Source: NIST SP 800-38D.
+ */
+enum status aes_gcm_seal(const uint8_t key[AES_GCM_KEY_SIZE],
+                         const uint8_t nonce[AES_GCM_NONCE_SIZE], const struct bytes aad[],
+                         size_t aad_len, struct bytes plaintext, uint8_t *ret) MUST_CHECK;
+
+/* Opens what aes_gcm_seal() wrote: writes sealed.len - AES_GCM_TAG_SIZE bytes.
+ * Errors: STATUS_UNAUTHENTIC a bit of it, of the nonce or the aad is another, or the key is; ret is
+ * then wiped. STATUS_NOMEM likewise.
+ */
+enum status aes_gcm_open(const uint8_t key[AES_GCM_KEY_SIZE],
+                         const uint8_t nonce[AES_GCM_NONCE_SIZE], const struct bytes aad[],
+                         size_t aad_len, struct bytes sealed, uint8_t *ret) MUST_CHECK;
+
+/* Characters of base32_encode(), without the NUL. */
+#define BASE32_LEN(bytes_len) (((bytes_len)*8 + 4) / 5)
+
+/* Lower-case base32 without padding (RFC 4648 section 6) and a NUL: ret holds
+ * BASE32_LEN(bytes.len) + 1 characters. */
+void base32_encode(struct bytes bytes, char *ret);
+
 /* Lower-case hex and a NUL: ret holds 2 * bytes.len + 1 characters. */
 void hex_encode(struct bytes bytes, char *ret);
 
