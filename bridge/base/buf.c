@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bridge/base/crypto.h"
+
 void buf_init(struct buf *b, size_t max)
 {
     assert(max < SIZE_MAX); /* a NUL comes behind it */
@@ -31,6 +33,13 @@ enum status buf_reserve(struct buf *b, size_t capacity)
     b->data = data;
     b->capacity = capacity + 1;
     return STATUS_OK;
+}
+
+void buf_wipe_done(struct buf *b)
+{
+    if (b->data != NULL)
+        crypto_wipe(b->data, b->capacity);
+    buf_done(b);
 }
 
 /* Makes room for `more` bytes, doubling so that n appends cost O(n). */

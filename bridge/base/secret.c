@@ -36,13 +36,6 @@ enum status secret_new(struct bytes text, struct secret **ret, struct diag *diag
     return STATUS_OK;
 }
 
-static void buf_wipe_done(struct buf *b)
-{
-    if (b->data != NULL)
-        crypto_wipe(b->data, b->capacity);
-    buf_done(b);
-}
-
 enum status secret_from_file(const char *path, struct secret **ret, struct diag *diag)
 {
     CLEANUP(buf_wipe_done) struct buf content;
