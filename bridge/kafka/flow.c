@@ -170,6 +170,7 @@ static bool become_dead_letter(struct flow *f, struct message *m, const char *wh
     struct topic *meant = m->topic;
     struct lane *meant_lane = m->lane;
     m->record = letter;
+    m->entry.is_alone = false;
     if (choose_lane(f, m) == STATUS_OK)
         return true;
     m->topic = meant;
@@ -312,7 +313,11 @@ void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, bool possi
     lane_remove(&m->entry);
     bool resumed = verdict == VERDICT_DURABLE && lane_acknowledge(lane);
     int64_t paused_ms = now - lane->paused_at_mono_ms;
-    bool is_held = verdict == VERDICT_RETURNED && !f->has_given_up && !is_over(f, m, now);
+    /* A broker refuses a batch as a whole: who is to blame shows when each is sent alone. */
+    bool goes_alone = verdict == VERDICT_REFUSED && !m->entry.is_alone;
+    bool is_held =
+        (verdict == VERDICT_RETURNED || goes_alone) && !f->has_given_up && !is_over(f, m, now);
+    m->entry.is_alone = m->entry.is_alone || goes_alone;
     if (is_held) {
         lane_hold(lane, &m->entry);
         activate(f, lane);
@@ -329,6 +334,10 @@ void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, bool possi
         conclude(f, m, true);
         return;
     case VERDICT_REFUSED:
+        if (goes_alone) {
+            conclude(f, m, false); /* nobody waits any more */
+            return;
+        }
         pthread_rwlock_rdlock(&f->lock);
         bool is_sent = send_dead_letter(f, m, err);
         pthread_rwlock_unlock(&f->lock);

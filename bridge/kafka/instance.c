@@ -177,7 +177,9 @@ rd_kafka_resp_err_t instance_produce(struct instance *in, size_t topic_index, in
     rd_kafka_error_t *error = rd_kafka_produceva(in->rk, parts, len);
     if (error == NULL)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+    /* After a fatal error the code is that error's own. Source: rd_kafka_check_produce, 2.0.2. */
+    rd_kafka_resp_err_t err =
+        rd_kafka_error_is_fatal(error) ? RD_KAFKA_RESP_ERR__FATAL : rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
     return err;
 }

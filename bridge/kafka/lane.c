@@ -47,15 +47,24 @@ void lane_done(struct lane *lane)
     pthread_mutex_destroy(&lane->lock);
 }
 
+/* Whether a record that must be alone in its batch is out. */
+static bool is_reserved(const struct lane *lane)
+{
+    return !list_is_empty(&lane->sent) && lane->sent.previous->is_alone;
+}
+
 enum lane_gate lane_gate(const struct lane *lane)
 {
+    bool is_free = list_is_empty(&lane->held) && !is_reserved(lane);
     switch (lane->state) {
     case LANE_PAUSED:
         return LANE_GATE_REFUSE;
     case LANE_FLOWING:
-        return list_is_empty(&lane->held) ? LANE_GATE_SEND : LANE_GATE_HOLD;
+        return is_free ? LANE_GATE_SEND : LANE_GATE_HOLD;
     case LANE_TRIAL:
-        return list_is_empty(&lane->held) && lane->trial_room > 0 ? LANE_GATE_SEND : LANE_GATE_HOLD;
+        if (is_free && lane->trial_room > 0)
+            return LANE_GATE_SEND;
+        return lane->is_fruitless ? LANE_GATE_REFUSE : LANE_GATE_HOLD;
     }
     return LANE_GATE_REFUSE;
 }
@@ -101,7 +110,10 @@ struct lane_entry *lane_first_held(const struct lane *lane)
 struct lane_entry *lane_next_to_send(const struct lane *lane)
 {
     bool open = lane->state == LANE_FLOWING || (lane->state == LANE_TRIAL && lane->trial_room > 0);
-    return open ? lane_first_held(lane) : NULL;
+    struct lane_entry *first = lane_first_held(lane);
+    if (!open || first == NULL || is_reserved(lane))
+        return NULL;
+    return first->is_alone && !list_is_empty(&lane->sent) ? NULL : first;
 }
 
 bool lane_acknowledge(struct lane *lane)
@@ -109,6 +121,7 @@ bool lane_acknowledge(struct lane *lane)
     if (lane->state == LANE_FLOWING)
         return false;
     lane->state = LANE_FLOWING;
+    lane->is_fruitless = false;
     list_move_all(&lane->stragglers, &lane->sent);
     return true;
 }
@@ -135,6 +148,7 @@ bool lane_is_stalled(const struct lane *lane, int64_t stall_ms, int64_t now_mono
 
 void lane_pause(struct lane *lane, int64_t now_mono_ms)
 {
+    lane->is_fruitless = lane->state == LANE_TRIAL;
     lane->state = LANE_PAUSED;
     lane->paused_at_mono_ms = now_mono_ms;
 }

@@ -12,12 +12,16 @@
  * PAUSED   new records are refused; those accepted before wait in `held`, in our hands, until their
  *          callback's time is over.
  * TRIAL    the leader answers requests again, but has not acknowledged a record yet (it may lack
- *          in-sync replicas): a few records go out, the others wait in `held`.
+ *          in-sync replicas): a few records go out, the others wait in `held`, or are refused when
+ * the trial before this one was fruitless.
  *
  * Invariants (lane_check):
  *  1. An entry is in one list at most: sent (in the client), stragglers (in the client since before
  *     the lane flowed again, so its age says nothing of the broker), or held (in our hands).
  *  2. held is in the order of the sequence numbers.
+ *     The broker refuses a batch as a whole: a record refused in company is sent again alone,
+ * before anything is concluded about it. While it is out, it is the last of sent, and nothing
+ * follows.
  *  3. Nothing goes to the client past a held entry: while held is not empty, new ones are held.
  *  4. trial_room is at most LANE_TRIAL_WINDOW, and counts only in TRIAL.
  *
@@ -47,6 +51,7 @@ struct lane_entry {
     struct lane_entry *next;
     uint64_t sequence;           /* in the order of acceptance; kept when it is sent again */
     int64_t accepted_at_mono_ms; /* by publish: what its callback's time is counted from */
+    bool is_alone;               /* to be sent with nothing else of its partition: a batch of one */
     int32_t leader;              /* the broker it was sent to last, as far as is known */
 };
 
@@ -63,6 +68,7 @@ struct lane {
     int64_t in_doubt_since_mono_ms; /* all brokers were said to be down; 0: no doubt */
     int64_t trial_at_mono_ms;       /* of the trial's first record; 0: none yet */
     unsigned trial_room;
+    bool is_fruitless; /* the last trial ended without an acknowledgement */
     uint64_t next_sequence;
     struct lane_entry sent;
     struct lane_entry stragglers;

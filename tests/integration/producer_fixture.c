@@ -41,8 +41,8 @@ void fixture_init(struct fixture *f, unsigned brokers)
     static const char *const topics[] = {TOPIC};
     f->options = (struct producer_options){
         .cluster = {.brokers = mock_cluster_bootstrap(f->cluster),
-                       .sasl_password_file = "",
-                       .key_password_file = ""},
+                    .sasl_password_file = "",
+                    .key_password_file = ""},
         .linger_ms = 1,
         .deadline_ms = 2500,
         .topics = topics,

@@ -83,6 +83,221 @@ static void a_missing_topic_is_unavailable_at_once_and_found_when_it_is_made(voi
     fixture_done(&f);
 }
 
+static void a_record_refused_with_its_batch_is_sent_alone_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    f.options.linger_ms = 50; /* the three are one batch */
+    fixture_start(&f);
+    mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 1);
+    struct outcome *o = fixture_publish(&f, "k", "batch", 3);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    char *dump = mock_cluster_dump(f.cluster, TOPIC);
+    char expected[128];
+    snprintf(expected, sizeof expected, "%c k batch-0\n%c k batch-1\n%c k batch-2\n", dump[0],
+             dump[0], dump[0]);
+    assert_string_equal(dump, expected);
+    free(dump);
+    dump = mock_cluster_dump(f.cluster, DEAD_LETTERS);
+    assert_string_equal(dump, "");
+    free(dump);
+    outcome_free(o);
+    fixture_done(&f);
+}
+
+static uint64_t dead_letters(struct fixture *f)
+{
+    return counter_value(
+        metrics_counter(f->metrics, "maesn_bridge_dead_letters_total", "Durable dead letters.",
+                        &(const struct metric_label){"reason", "refused-by-broker"}, 1));
+}
+
+static void a_record_the_broker_refuses_for_good_is_a_durable_dead_letter(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_INVALID_RECORD, 2);
+    struct outcome *o = fixture_publish(&f, "k", "refused", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "refused"), 0);
+    char *dump = mock_cluster_dump(f.cluster, DEAD_LETTERS);
+    assert_string_equal(dump, "0 acme-42 refused\n");
+    free(dump);
+    assert_int_equal(dead_letters(&f), 1);
+    outcome_free(o);
+    fixture_done(&f);
+}
+
+static void a_record_too_large_for_the_client_is_a_dead_letter_without_asking(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    static const struct cluster_property raw = {"message.max.bytes", "1000"};
+    f.options.cluster.raw = &raw;
+    f.options.cluster.raw_len = 1;
+    fixture_start(&f);
+    /* The key is what makes it too large: a dead letter has another one. */
+    char key[2001];
+    memset(key, 'k', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    struct outcome *o = fixture_publish(&f, key, "large", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    char *dump = mock_cluster_dump(f.cluster, DEAD_LETTERS);
+    assert_string_equal(dump, "0 acme-42 large\n");
+    free(dump);
+    outcome_free(o);
+    fixture_done(&f);
+}
+
+static void a_dead_letter_that_cannot_be_written_is_unavailable(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_INVALID_RECORD, 4);
+    struct outcome *o = fixture_publish(&f, "k", "refused", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_UNAVAILABLE);
+    char *dump = mock_cluster_dump(f.cluster, DEAD_LETTERS);
+    assert_string_equal(dump, "");
+    free(dump);
+    assert_int_equal(dead_letters(&f), 0);
+    outcome_free(o);
+    fixture_done(&f);
+}
+
+static void what_an_operator_can_mend_is_unavailable_and_never_a_dead_letter(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    fixture_start(&f);
+    mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1);
+    struct outcome *o = fixture_publish(&f, "k", "forbidden", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_UNAVAILABLE);
+    outcome_free(o);
+    char *dump = mock_cluster_dump(f.cluster, DEAD_LETTERS);
+    assert_string_equal(dump, "");
+    free(dump);
+    fixture_done(&f);
+}
+
+static void a_full_queue_is_busy_and_nothing_of_it_is_lost(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    static const struct cluster_property raw = {"queue.buffering.max.messages", "10"};
+    f.options.cluster.raw = &raw;
+    f.options.cluster.raw_len = 1;
+    fixture_start(&f);
+    mock_cluster_freeze(f.cluster);
+    struct outcome *outcomes[20];
+    for (int i = 0; i < 20; i++) {
+        outcomes[i] = fixture_publish(&f, "k", "queued", 1);
+        assert_int_equal(outcomes[i]->accepted, i < 10 ? STATUS_OK : STATUS_BUSY);
+    }
+    /* An array whose end finds no room has its one end all the same. */
+    struct outcome *array = fixture_publish(&f, "k", "array", 5);
+    assert_int_equal(array->accepted, STATUS_BUSY);
+    outcome_free(array);
+    mock_cluster_thaw(f.cluster);
+    for (int i = 0; i < 20; i++) {
+        if (i < 10)
+            assert_int_equal(outcome_wait(outcomes[i], 5000), STATUS_OK);
+        outcome_free(outcomes[i]);
+    }
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "queued"), 10);
+    fixture_done(&f);
+}
+
+static void an_array_that_fits_in_part_is_unavailable_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    static const struct cluster_property raw = {"queue.buffering.max.messages", "10"};
+    f.options.cluster.raw = &raw;
+    f.options.cluster.raw_len = 1;
+    fixture_start(&f);
+    mock_cluster_freeze(f.cluster);
+    struct outcome *array = fixture_publish(&f, "k", "array", 15);
+    assert_int_equal(array->accepted, STATUS_OK);
+    mock_cluster_thaw(f.cluster);
+    assert_int_equal(outcome_wait(array, 5000), STATUS_UNAVAILABLE);
+    outcome_free(array);
+    fixture_done(&f);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void changed_credentials_replace_the_producer_without_a_gap(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    write_file("password", "one");
+    f.options.cluster.sasl_password_file = "password";
+    fixture_start(&f);
+    struct diag diag = {0};
+    assert_int_equal(producer_reload(f.producer, &diag), STATUS_OK); /* nothing changed */
+    static struct outcome *outcomes[300];
+    for (int i = 0; i < 300; i++) {
+        if (i % 100 == 50) {
+            write_file("password", i == 50 ? "two" : "three");
+            assert_int_equal(producer_reload(f.producer, &diag), STATUS_OK);
+        }
+        char value[32];
+        snprintf(value, sizeof value, "reload-%d", i);
+        outcomes[i] = fixture_publish(&f, "k", value, 1);
+    }
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(outcome_wait(outcomes[i], 5000), STATUS_OK);
+        outcome_free(outcomes[i]);
+    }
+    write_file("password", "");
+    assert_int_equal(producer_reload(f.producer, &diag), STATUS_INVALID);
+    assert_non_null(strstr(diag.text, "password"));
+    struct outcome *o = fixture_publish(&f, "k", "old-credentials-go-on", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    outcome_free(o);
+    assert_int_equal(fixture_done(&f), 0);
+}
+
+static void a_fatal_error_replaces_the_producer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    f.options.idempotence = true;
+    fixture_start(&f);
+    struct outcome *o = fixture_publish(&f, "k", "before", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    outcome_free(o);
+    mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, 1);
+    struct outcome *outcomes[20];
+    for (int i = 0; i < 20; i++)
+        outcomes[i] = fixture_publish(&f, "k", "through-it", 1);
+    for (int i = 0; i < 20; i++) {
+        (void)outcome_wait(outcomes[i], 5000);
+        outcome_free(outcomes[i]);
+    }
+    o = fixture_publish(&f, "k", "after", 1);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_OK);
+    outcome_free(o);
+    fixture_done(&f);
+}
+
 int main(int argc, char **argv)
 {
     mock_cluster_main_if_asked(argc, argv);
@@ -91,6 +306,15 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_array_is_done_once_and_keeps_its_order),
         cmocka_unit_test(a_cold_topic_costs_no_second),
         cmocka_unit_test(a_missing_topic_is_unavailable_at_once_and_found_when_it_is_made),
+        cmocka_unit_test(a_record_refused_with_its_batch_is_sent_alone_first),
+        cmocka_unit_test(a_record_the_broker_refuses_for_good_is_a_durable_dead_letter),
+        cmocka_unit_test(a_record_too_large_for_the_client_is_a_dead_letter_without_asking),
+        cmocka_unit_test(a_dead_letter_that_cannot_be_written_is_unavailable),
+        cmocka_unit_test(what_an_operator_can_mend_is_unavailable_and_never_a_dead_letter),
+        cmocka_unit_test(a_full_queue_is_busy_and_nothing_of_it_is_lost),
+        cmocka_unit_test(an_array_that_fits_in_part_is_unavailable_once),
+        cmocka_unit_test(changed_credentials_replace_the_producer_without_a_gap),
+        cmocka_unit_test(a_fatal_error_replaces_the_producer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
