@@ -7,6 +7,8 @@
 #include "bridge/domain/event.h"
 #include "bridge/domain/route.h"
 
+struct provider_api;
+
 /* A received callback. Everything is borrowed for the life of the request. */
 struct callback {
     struct bytes body;        /* the raw bytes: what the signature covers */
@@ -68,4 +70,6 @@ struct provider {
     enum status (*unify)(const struct route *r, const struct callback *cb,
                          const struct provider_options *opt, struct arena *a,
                          struct event_list *ret);
+
+    const struct provider_api *api; /* what is asked of the provider itself */
 };
