@@ -36,6 +36,11 @@ struct loop {
 enum status loop_new(struct shared *shared, int listen_fd, struct loop **ret, struct diag *diag)
     MUST_CHECK;
 
+/* One turn: waits at most so long for something to happen, and does what there is to do; and how
+ * long the next one may wait. Thread: the loop's. */
+void loop_turn(struct loop *l, int64_t wait_ms);
+int64_t loop_wait_ms(struct loop *l);
+
 /* From now on it accepts no connection, and ends when every request is answered, or at the latest
  * when the instant has come. Thread: any.
  */

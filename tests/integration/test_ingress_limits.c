@@ -425,6 +425,28 @@ static void a_hard_stop_answers_503_to_who_waits_and_cuts_who_has_not_sent_all(v
     assert_int_equal(fake_sink_report(&f.sink, STATUS_OK), 1); /* after the ingress is gone */
 }
 
+/* Requests keep coming while the last instant is long over. */
+static void a_hard_stop_under_load_ends_and_leaves_nobody_suspended(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 100 };
+    int fds[CLIENTS];
+    f.sink.holds = true;
+    ingress_fixture_start(&f);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = client_connect(f.port);
+        for (size_t k = 0; k < 4; k++)
+            assert_true(client_send_text(fds[i], REQUEST));
+    }
+    fake_sink_await(&f.sink, CLIENTS);
+    (void)ingress_stop(f.ingress, clock_mono_ms());
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(client_read(fds[i]).code, 503);
+        assert_true(client_sees_end(fds[i]));
+        close(fds[i]);
+    }
+}
+
 static void an_address_in_use_is_told_with_its_port(void **state)
 {
     (void)state;
@@ -466,6 +488,7 @@ int main(void)
         T(connections_that_wait_in_the_backlog_are_served_before_the_socket_closes),
         T(while_draining_every_answer_closes_its_connection),
         T(a_hard_stop_answers_503_to_who_waits_and_cuts_who_has_not_sent_all),
+        T(a_hard_stop_under_load_ends_and_leaves_nobody_suspended),
         T(an_address_in_use_is_told_with_its_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,184 @@
+#include "bridge/ingress/daemon.h"
+
+#include <microhttpd.h>
+#include <stdarg.h>
+
+#include "bridge/ingress/loop.h"
+
+/* Connections beyond the limit that are cut but not closed yet. */
+static const size_t spare_connections = 64;
+
+/* --- room for newcomers ---------------------------------------------------------------------- */
+
+static struct connection *oldest_silent(const struct deadline_fifo *fifo,
+                                        const struct connection *newcomer)
+{
+    for (struct deadline *d = fifo->oldest; d != NULL; d = d->next) {
+        struct connection *c = connection_of_deadline(d);
+        if (!c->has_request_line && c != newcomer)
+            return c;
+    }
+    return NULL;
+}
+
+/* One connection too many takes the place of the one in its loop that has been silent for longest:
+ * whoever only holds connections open shuts nobody out. At libmicrohttpd's own limit, a little
+ * higher and counted by loop, newcomers wait in the backlog without any answer. */
+static void make_room(struct loop *l, const struct connection *newcomer)
+{
+    if (atomic_load(&l->shared->connections) <= l->shared->opt.connections_max)
+        return;
+    struct connection *c = oldest_silent(&l->fifos[PHASE_IDLE], newcomer);
+    if (c == NULL)
+        c = oldest_silent(&l->fifos[PHASE_HEADER], newcomer);
+    if (c != NULL)
+        connection_cut(c);
+}
+
+/* --- libmicrohttpd's callbacks --------------------------------------------------------------- */
+
+/* The connection ends before its first request line. On a first line that is none libmicrohttpd
+ * 0.9.75 closes without a word (measured), 1.0.1 answers; neither tells. */
+static void end_without_request(struct connection *c)
+{
+    uint64_t received, sent;
+    if (c == NULL || c->phase != PHASE_HEADER || c->has_request_line)
+        return;
+    connection_traffic(c, &received, &sent);
+    if (received <= 1)
+        return;
+    request_count(c, ANSWER_MALFORMED, "");
+    if (sent == 0 && c->loop->shared->tls == NULL)
+        connection_refuse(c, ANSWER_MALFORMED);
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct loop *l = ctx;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_fetch_add(&l->shared->connections, 1);
+        *socket_context = connection_new(l, mhd);
+        make_room(l, *socket_context);
+        return;
+    }
+    atomic_fetch_sub(&l->shared->connections, 1);
+    end_without_request(*socket_context);
+    connection_free(*socket_context);
+    *socket_context = NULL;
+}
+
+static void *on_request_line(void *ctx, const char *target, struct MHD_Connection *mhd)
+{
+    (void)ctx, (void)target;
+    struct connection *c = connection_of(mhd);
+    if (c == NULL || c->phase == PHASE_CUT)
+        return NULL;
+    if (c->phase == PHASE_IDLE)
+        connection_enter(c, PHASE_HEADER);
+    c->has_request_line = true;
+    return NULL;
+}
+
+/* The path is decoded in framing.c, where an encoded NUL is noticed; the query is not read. */
+static size_t leave_escaped(void *ctx, struct MHD_Connection *mhd, char *text)
+{
+    (void)ctx, (void)mhd;
+    return strlen(text);
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *target,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_len, void **request_context)
+{
+    (void)ctx, (void)version, (void)request_context;
+    struct connection *c = connection_of(mhd);
+    struct bytes piece = bytes_of(data, *data_len);
+    *data_len = 0;
+    if (c == NULL)
+        return MHD_NO;
+    bool goes_on = false;
+    switch (c->phase) {
+    case PHASE_IDLE:
+    case PHASE_HEADER:
+        goes_on = request_begin(c, target, method);
+        break;
+    case PHASE_BODY:
+        goes_on = piece.len > 0 ? request_gather(c, piece) : request_complete(c);
+        break;
+    case PHASE_PUBLISHING: /* a call without a reason: nothing has changed */
+        MHD_suspend_connection(mhd);
+        goes_on = true;
+        break;
+    case PHASE_DECIDED:
+        goes_on = request_reply(c);
+        break;
+    case PHASE_ANSWERING:
+        goes_on = true;
+        break;
+    case PHASE_CUT:
+        break;
+    }
+    return goes_on ? MHD_YES : MHD_NO;
+}
+
+/* What libmicrohttpd answered by itself: it found fault before, or after, the handler was asked. */
+static void count_own_answer(struct connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    if (info == NULL || c->request.counted)
+        return;
+    enum answer answer = ANSWER_MALFORMED;
+    if (info->http_status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
+        answer = ANSWER_HEADER_TOO_LARGE;
+    else if (info->http_status == MHD_HTTP_CONTENT_TOO_LARGE)
+        answer = ANSWER_BODY_TOO_LARGE;
+    request_count(c, answer, "");
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_context,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)ctx, (void)request_context, (void)code;
+    struct connection *c = connection_of(mhd);
+    if (c == NULL)
+        return;
+    count_own_answer(c);
+    request_done(c);
+    if (c->phase != PHASE_CUT)
+        connection_enter(c, PHASE_IDLE);
+}
+
+__attribute__((format(printf, 2, 0))) static void on_log(void *ctx, const char *format,
+                                                         va_list args)
+{
+    (void)ctx, (void)format, (void)args; /* it tells of clients that went away; we count those */
+}
+
+/* --- the daemon ------------------------------------------------------------------------------ */
+
+struct MHD_Daemon *daemon_start(struct loop *l)
+{
+    struct shared *s = l->shared;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls_options[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve()},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem *more = s->tls == NULL ? &tls_options[2] : tls_options;
+    /* MHD_USE_TURBO leaves the sending side open until the end is told (daemon.c, connection.c), so
+     * that it can be answered; with TLS the session is gone by then, and its closing alert is worth
+     * more. The logger is the first option, so that it hears of the others. A timeout of
+     * libmicrohttpd's own would be one of inactivity, which a byte a second keeps alive. */
+    return MHD_start_daemon(
+        flags | (s->tls == NULL ? MHD_USE_TURBO : MHD_USE_TLS), 0, NULL, NULL, on_request, l,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, l, MHD_OPTION_LISTEN_SOCKET, l->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(s->opt.connections_max + spare_connections),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_URI_LOG_CALLBACK, on_request_line,
+        l, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY, more,
+        MHD_OPTION_END);
+}
