@@ -5,40 +5,25 @@
 #include <stdlib.h>
 
 #include "bridge/app/configuration.h"
-#include "bridge/app/event_topics.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
-#include "bridge/kafka/topics_admin.h"
+#include "bridge/cli/output.h"
+#include "bridge/cli/topic_survey.h"
 
-/* A line for each of at most PROBLEMS_MAX problems; a plan of every topic a bridge can have. */
-#define TEXT_MAX ((size_t)64 << 20)
-#define ARENA_MAX ((size_t)256 << 20)
-
-DEFINE_CLEANUP(struct arena *, arena_free)
-DEFINE_CLEANUP(struct topics_admin *, topics_admin_free)
+/* Beyond any topic or cluster; a larger number is a slip of the hand. */
+#define PARTITIONS_MAX 100000
+#define REPLICATION_FACTOR_MAX 100
 
 /* What both commands work with. */
 struct work {
     struct configuration configuration;
-    struct event_topics event_topics;
-    struct topics_sizes sizes;
-    struct topics_wish *wishes;
-    size_t wishes_len;
-    struct cluster_property *raw;
-    struct topics_admin *admin;
-    struct arena *arena;
-    struct topics_plan plan;
-    struct diag diag;
+    struct topic_survey survey;
 };
 
 static void work_done(struct work *w)
 {
-    topics_admin_free(w->admin);
-    event_topics_done(&w->event_topics);
+    topic_survey_done(&w->survey);
     configuration_done(&w->configuration);
-    free(w->wishes);
-    free(w->raw);
-    arena_free(w->arena);
 }
 
 static enum exit_code exit_code_of(enum status status)
@@ -59,10 +44,10 @@ static enum exit_code exit_code_of(enum status status)
     return EXIT_CODE_INTERNAL;
 }
 
-static enum exit_code fail(const struct work *w, enum status status)
+static enum exit_code fail(enum status status, const struct diag *diag)
 {
     fprintf(stderr, "maesn-bridge topics: %s\n",
-            w->diag.text[0] == '\0' ? status_name(status) : w->diag.text);
+            diag->text[0] == '\0' ? status_name(status) : diag->text);
     return exit_code_of(status);
 }
 
@@ -93,7 +78,7 @@ static enum status load(const char *file, struct configuration *ret)
     enum status status = configuration_load(file, SETTINGS_INGRESS, ret, &problems);
     if (status != STATUS_OK) {
         struct buf text;
-        buf_init(&text, TEXT_MAX);
+        buf_init(&text, OUTPUT_MAX);
         problems_print(&problems, &text);
         fputs(buf_text(&text), stderr);
         buf_done(&text);
@@ -102,79 +87,20 @@ static enum status load(const char *file, struct configuration *ret)
     return status;
 }
 
-static enum topics_purpose purpose_of(const struct settings *s, const char *topic)
-{
-    return strcmp(topic, s->topics_dead_letter) == 0 ? TOPICS_DEAD_LETTERS : TOPICS_EVENTS;
-}
-
-static enum status wish(struct work *w)
-{
-    const struct settings *s = w->configuration.settings;
-    const struct envelope_options envelope = {
-        .topic_template = s->topics_template,
-        .key_template = s->topics_key,
-        .other_topic = s->topics_other,
-        .token_topic = s->topics_token,
-        .dead_letter_topic = s->topics_dead_letter,
-    };
-    enum status status = event_topics_add(&w->event_topics, &envelope, s);
-    if (status != STATUS_OK)
-        return status;
-    /* Three more with a registry. */
-    w->wishes = calloc(w->event_topics.len + 3, sizeof *w->wishes);
-    if (w->wishes == NULL)
-        return STATUS_NOMEM;
-    for (size_t i = 0; i < w->event_topics.len; i++)
-        w->wishes[w->wishes_len++] =
-            (struct topics_wish){w->event_topics.names[i], purpose_of(s, w->event_topics.names[i])};
-    if (s->topics_registry[0] == '\0')
-        return STATUS_OK;
-    w->wishes[w->wishes_len++] = (struct topics_wish){s->topics_registry, TOPICS_REGISTRY};
-    w->wishes[w->wishes_len++] = (struct topics_wish){s->topics_accounts, TOPICS_ACCOUNTS};
-    w->wishes[w->wishes_len++] = (struct topics_wish){s->topics_activity, TOPICS_ACTIVITY};
-    return STATUS_OK;
-}
-
-static enum status connect_and_plan(struct work *w)
-{
-    const struct settings *s = w->configuration.settings;
-    w->raw = calloc(s->kafka_raw.len + 1, sizeof *w->raw);
-    w->arena = arena_new(ARENA_MAX);
-    if (w->raw == NULL || w->arena == NULL)
-        return STATUS_NOMEM;
-    for (size_t i = 0; i < s->kafka_raw.len; i++)
-        w->raw[i] =
-            (struct cluster_property){s->kafka_raw.items[i].name, s->kafka_raw.items[i].value};
-    const struct cluster cluster = {
-        .brokers = s->kafka_brokers,
-        .raw = w->raw,
-        .raw_len = s->kafka_raw.len,
-        .sasl_password_file = s->kafka_sasl_password_file,
-        .key_password_file = s->kafka_key_password_file,
-    };
-    enum status status = topics_admin_new(&cluster, &w->admin, &w->diag);
-    if (status != STATUS_OK)
-        return status;
-    return topics_admin_plan(w->admin, w->wishes, w->wishes_len, &w->sizes, w->arena, &w->plan,
-                             &w->diag);
-}
-
-/* Everything up to the plan. Returns EXIT_CODE_FINE with w->plan filled. */
+/* Everything up to the plan. Returns EXIT_CODE_FINE with the survey made. */
 static enum exit_code prepare(const struct invocation *in, struct work *w)
 {
     *w = (struct work){0};
-    event_topics_init(&w->event_topics);
-    /* Source: Kafka's record of a replica list is short; 100,000 partitions is beyond any topic. */
-    if (!read_size(in, "partitions", 100000, &w->sizes.partitions) ||
-        !read_size(in, "replication-factor", 100, &w->sizes.replication_factor))
+    struct topics_sizes sizes = {0};
+    if (!read_size(in, "partitions", PARTITIONS_MAX, &sizes.partitions) ||
+        !read_size(in, "replication-factor", REPLICATION_FACTOR_MAX, &sizes.replication_factor))
         return EXIT_CODE_USAGE;
     enum status status = load(invocation_config(in), &w->configuration);
     if (status != STATUS_OK)
         return exit_code_of(status);
-    status = wish(w);
-    if (status == STATUS_OK)
-        status = connect_and_plan(w);
-    return status == STATUS_OK ? EXIT_CODE_FINE : fail(w, status);
+    struct diag diag = {0};
+    status = topic_survey_make(w->configuration.settings, &sizes, &w->survey, &diag);
+    return status == STATUS_OK ? EXIT_CODE_FINE : fail(status, &diag);
 }
 
 /* --- for people --------------------------------------------------------------------------------
@@ -274,25 +200,25 @@ static enum exit_code plan_run(const struct invocation *in)
     enum exit_code code = prepare(in, &w);
     if (code != EXIT_CODE_FINE)
         return code;
-    code = w.plan.changes_len == 0 ? EXIT_CODE_FINE : EXIT_CODE_CHANGES_PENDING;
+    code = w.survey.plan.changes_len == 0 ? EXIT_CODE_FINE : EXIT_CODE_CHANGES_PENDING;
     if (invocation_wants_json(in)) {
         struct buf out;
-        buf_init(&out, TEXT_MAX);
-        json_begin(&out, &w.plan);
-        for (size_t i = 0; i < w.plan.changes_len; i++) {
+        buf_init(&out, OUTPUT_MAX);
+        json_begin(&out, &w.survey.plan);
+        for (size_t i = 0; i < w.survey.plan.changes_len; i++) {
             buf_append_text(&out, i == 0 ? "" : ",");
-            json_change(&out, &w.plan.changes[i], NULL, false);
+            json_change(&out, &w.survey.plan.changes[i], NULL, false);
         }
         return json_end(&out, code);
     }
-    for (size_t i = 0; i < w.plan.changes_len; i++)
-        print_change(&w.plan.changes[i], invocation_wants_colour(in));
-    print_notes(&w.plan);
-    if (w.plan.changes_len == 0)
-        printf("%zu topics are as they should be\n", w.plan.topics_len);
+    for (size_t i = 0; i < w.survey.plan.changes_len; i++)
+        print_change(&w.survey.plan.changes[i], invocation_wants_colour(in));
+    print_notes(&w.survey.plan);
+    if (w.survey.plan.changes_len == 0)
+        printf("%zu topics are as they should be\n", w.survey.plan.topics_len);
     else
         printf("%zu of %zu topics to change; `maesn-bridge topics apply` does it\n",
-               w.plan.changes_len, w.plan.topics_len);
+               w.survey.plan.changes_len, w.survey.plan.topics_len);
     return fflush(stdout) == 0 ? code : EXIT_CODE_FAILURE;
 }
 
@@ -300,10 +226,10 @@ static enum exit_code plan_run(const struct invocation *in)
 static enum status apply_all(struct work *w, const struct invocation *in, struct buf *json)
 {
     enum status first = STATUS_OK;
-    for (size_t i = 0; i < w->plan.changes_len; i++) {
-        const struct topics_change *change = &w->plan.changes[i];
+    for (size_t i = 0; i < w->survey.plan.changes_len; i++) {
+        const struct topics_change *change = &w->survey.plan.changes[i];
         struct diag diag = {0};
-        enum status status = topics_admin_apply(w->admin, change, &diag);
+        enum status status = topics_admin_apply(w->survey.admin, change, &diag);
         if (first == STATUS_OK)
             first = status;
         const char *error = status == STATUS_OK    ? NULL
@@ -313,7 +239,7 @@ static enum status apply_all(struct work *w, const struct invocation *in, struct
             buf_append_text(json, i == 0 ? "" : ",");
             json_change(json, change, error, true);
         } else if (error == NULL) {
-            printf("[%zu/%zu] ", i + 1, w->plan.changes_len);
+            printf("[%zu/%zu] ", i + 1, w->survey.plan.changes_len);
             print_change(change, invocation_wants_colour(in));
             fflush(stdout);
         }
@@ -330,12 +256,12 @@ static enum exit_code apply_run(const struct invocation *in)
     if (code != EXIT_CODE_FINE)
         return code;
     struct buf json;
-    buf_init(&json, TEXT_MAX);
+    buf_init(&json, OUTPUT_MAX);
     bool wants_json = invocation_wants_json(in);
     if (wants_json)
-        json_begin(&json, &w.plan);
+        json_begin(&json, &w.survey.plan);
     else
-        print_notes(&w.plan);
+        print_notes(&w.survey.plan);
     enum status status = apply_all(&w, in, wants_json ? &json : NULL);
     /* What the cluster refuses is no fault of the configuration. */
     code = status == STATUS_INVALID ? EXIT_CODE_FAILURE : exit_code_of(status);
@@ -343,7 +269,7 @@ static enum exit_code apply_run(const struct invocation *in)
         return json_end(&json, code);
     buf_done(&json);
     if (status == STATUS_OK)
-        printf("%zu topics are as they should be\n", w.plan.topics_len);
+        printf("%zu topics are as they should be\n", w.survey.plan.topics_len);
     return fflush(stdout) == 0 ? code : EXIT_CODE_FAILURE;
 }
 
