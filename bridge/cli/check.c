@@ -6,6 +6,7 @@
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
+#include "bridge/cli/topic_survey.h"
 
 static const char *plural(size_t count)
 {
@@ -34,6 +35,29 @@ static void print_verdict(const char *file, const struct settings *s,
     buf_append_text(ret, "\n");
 }
 
+/* What the cluster says of the topics: appended to told, a line each. */
+static enum exit_code check_cluster(const struct settings *s, struct buf *told)
+{
+    CLEANUP(topic_survey_done) struct topic_survey survey = {0};
+    struct diag diag = {0};
+    enum status status = topic_survey_make(s, &(const struct topics_sizes){0}, &survey, &diag);
+    if (status == STATUS_NOMEM)
+        return output_out_of_memory();
+    if (status != STATUS_OK) {
+        buf_printf(told, "%s\n", diag.text);
+        return EXIT_CODE_UNAVAILABLE;
+    }
+    for (size_t i = 0; i < survey.plan.notes_len; i++)
+        buf_printf(told, "warning: %s\n", survey.plan.notes[i]);
+    for (size_t i = 0; i < survey.plan.changes_len; i++)
+        buf_printf(told, "%s: %s; `maesn-bridge topics apply` mends it\n",
+                   survey.plan.changes[i].topic,
+                   survey.plan.changes[i].action == TOPICS_CREATE
+                       ? "there is no such topic"
+                       : "its settings are not what the promises rest on");
+    return survey.plan.changes_len == 0 ? EXIT_CODE_FINE : EXIT_CODE_CHANGES_PENDING;
+}
+
 static enum exit_code check_run(const struct invocation *in)
 {
     CLEANUP(problems_done) struct problems problems;
@@ -55,12 +79,22 @@ static enum exit_code check_run(const struct invocation *in)
         problems_print(&problems, &told);
     if (s != NULL && !invocation_wants_json(in))
         print_verdict(file, s, &problems, &verdict);
+    enum exit_code online_code = EXIT_CODE_FINE;
+    if (s != NULL && invocation_has(in, "online"))
+        online_code = check_cluster(s, &told);
     enum exit_code told_code = output_write(stderr, &told);
     enum exit_code verdict_code = output_write(stdout, &verdict);
     if (s == NULL)
         return EXIT_CODE_CONFIG;
+    if (online_code != EXIT_CODE_FINE)
+        return online_code;
     return told_code != EXIT_CODE_FINE ? told_code : verdict_code;
 }
+
+static const struct command_option check_options[] = {
+    {"online", NULL, "Also ask the Kafka cluster whether its topics are as they should be."},
+    {0},
+};
 
 const struct command check_command = {
     .name = "check",
@@ -72,12 +106,15 @@ const struct command check_command = {
         "\n"
         "  FILE:LINE:COLUMN: KEY: VALUE, EXPECTATION\n"
         "\n"
-        "Warnings have \"warning: \" before the key; they do not make the check fail. Nothing is\n"
-        "called: it runs anywhere the files are, in a pipeline for one.",
+        "Warnings have \"warning: \" before the key; they do not make the check fail. Without\n"
+        "--online nothing is called: it runs anywhere the files are, in a pipeline for one.",
+    .options = check_options,
     .examples = "  $ maesn-bridge check --config config/bridge.yaml\n"
                 "  $ maesn-bridge check --output json | jq '.problems[].text'",
     .exit_codes = "  0   fine, maybe with warnings\n"
+                  "  2   with --online: `topics apply` has something to do\n"
                   "  64  wrong use\n"
+                  "  69  with --online: the cluster does not answer, or forbids it\n"
                   "  78  at least one problem",
     .run = check_run,
 };
