@@ -8,6 +8,7 @@
 #include "bridge/cli/keygen.h"
 #include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
+#include "bridge/registry/record_form.h"
 
 static const struct command *const commands[] = {
     &check_command,
@@ -26,5 +27,6 @@ int main(int argc, char **argv)
 {
     if (crypto_start() != STATUS_OK)
         return EXIT_CODE_INTERNAL;
+    record_form_start();
     return (int)command_dispatch(commands, argc, argv);
 }

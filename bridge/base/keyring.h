@@ -18,8 +18,8 @@ struct hmac_key;
 /* Immutable and shared by reference; a changed file is a new ring. */
 struct keyring;
 
-/* Reads a key file. Lines end in "\n" or "\r\n"; empty lines and what follows a "#" at a line's
- * beginning say nothing.
+/* Reads a key file. Lines end in "\n" or "\r\n"; empty lines, blanks around a line, and what
+ * follows a "#" say nothing.
  * Owns:   on STATUS_OK the caller holds one reference of *ret.
  * Errors: STATUS_INVALID the file cannot be read, holds no key, more than KEYRING_KEYS_MAX, a line
  *         that is none, a name or key twice: diag says path:line, never what stands there.

@@ -7,9 +7,7 @@
 #include "bridge/base/arena.h"
 #include "bridge/base/secret.h"
 #include "bridge/domain/provider.h"
-
-/* A part of a specification, e.g. "journal-entry". */
-#define SPECIFICATION_PART_MAX 64
+#include "bridge/domain/specification.h"
 
 /* Paths, names and the two derived texts together; paths are bounded by the HTTP header block. */
 static const size_t route_bytes_max = 65536;
@@ -39,14 +37,15 @@ void slug(const char *text, size_t max_len, char *ret)
     ret[len] = '\0';
 }
 
+/* A static route's names need no form in a URL: "___" is a resource like any other here. */
 static const char *specification(struct arena *a, const struct route_fields *fields)
 {
-    char resource[SPECIFICATION_PART_MAX + 1] = "all", event[SPECIFICATION_PART_MAX + 1] = "all";
-    if (fields->resource != NULL)
-        slug(fields->resource, SPECIFICATION_PART_MAX, resource);
-    if (fields->event != NULL)
-        slug(fields->event, SPECIFICATION_PART_MAX, event);
-    return arena_printf(a, "%s/%s/%s/%s", fields->provider->name, fields->account, resource, event);
+    struct specification s;
+    (void)specification_set(&s, fields->provider->name, fields->account, fields->resource,
+                            fields->event);
+    char text[SPECIFICATION_TEXT_SIZE];
+    specification_text(&s, text);
+    return arena_dup(a, bytes_of_text(text));
 }
 
 enum status route_new(const struct route_fields *fields, struct route **ret)

@@ -26,8 +26,9 @@ struct specification {
 };
 
 /* Fills *ret from the provider's and the account's name and a resource and an event type in any
- * form ("JOURNAL_ENTRY"; NULL: all). Returns false, with *ret undefined, if one of them has no form
- * in a URL: a name that is none, a resource of which no letter or digit is left.
+ * form ("JOURNAL_ENTRY"; NULL: all). Returns false if one of them has no form in a URL: a name that
+ * is none, a resource of which no letter or digit is left. *ret is filled then too, each part cut
+ * to fit: good for specification_text(), but for no URL.
  */
 bool specification_set(struct specification *ret, const char *provider, const char *account,
                        const char *resource, const char *event);

@@ -1,0 +1,298 @@
+#include "bridge/registry/record_form.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "bridge/base/crypto.h"
+#include "bridge/base/json_text.h"
+#include "bridge/base/scoped.h"
+#include "bridge/base/utf8.h"
+
+static const int schema_version = 1;
+
+_Static_assert(sizeof(enum record_kind) == sizeof(unsigned), "an enum is read as an unsigned");
+
+DEFINE_CLEANUP(json_t *, json_decref)
+
+/* --- a record's members -------------------------------------------------------------------- */
+
+static const void *member(const void *record, const struct record_field *f)
+{
+    return (const uint8_t *)record + f->offset;
+}
+
+static void *member_of(void *record, const struct record_field *f)
+{
+    return (uint8_t *)record + f->offset;
+}
+
+static int64_t instant(const void *record, const struct record_field *f)
+{
+    return *(const int64_t *)member(record, f);
+}
+
+static unsigned value_of_name(const void *record, const struct record_field *f)
+{
+    unsigned value = *(const unsigned *)member(record, f);
+    assert(value < f->names_len);
+    return value;
+}
+
+/* The text of either kind; NULL: it is left out. */
+static const char *text(const void *record, const struct record_field *f)
+{
+    if (f->kind == RECORD_TEXT)
+        return *(const char *const *)member(record, f);
+    const char *chars = member(record, f);
+    return chars[0] == '\0' ? NULL : chars;
+}
+
+/* --- a copy -------------------------------------------------------------------------------- */
+
+struct block {
+    size_t size; /* of all of it, to wipe */
+    _Alignas(max_align_t) uint8_t record[];
+};
+
+void *record_form_copy(const struct record_form *form, const void *record)
+{
+    size_t size = sizeof(struct block) + form->size;
+    for (size_t i = 0; i < form->fields_len; i++)
+        if (form->fields[i].kind == RECORD_TEXT && text(record, &form->fields[i]) != NULL)
+            size += strlen(text(record, &form->fields[i])) + 1;
+    struct block *block = malloc(size);
+    if (block == NULL)
+        return NULL;
+    block->size = size;
+    memcpy(block->record, record, form->size);
+
+    uint8_t *end = block->record + form->size;
+    for (size_t i = 0; i < form->fields_len; i++) {
+        const struct record_field *f = &form->fields[i];
+        if (f->kind != RECORD_TEXT || text(record, f) == NULL)
+            continue;
+        size_t len = strlen(text(record, f)) + 1;
+        memcpy(end, text(record, f), len);
+        *(const char **)member_of(block->record, f) = (const char *)end;
+        end += len;
+    }
+    return block->record;
+}
+
+void record_form_free(void *copied)
+{
+    if (copied == NULL)
+        return;
+    struct block *block = (struct block *)((uint8_t *)copied - offsetof(struct block, record));
+    crypto_wipe(block, block->size);
+    free(block);
+}
+
+/* --- comparison ---------------------------------------------------------------------------- */
+
+static bool field_equal(const struct record_field *f, const void *a, const void *b)
+{
+    switch (f->kind) {
+    case RECORD_TEXT:
+    case RECORD_CHARS: {
+        const char *left = text(a, f), *right = text(b, f);
+        if (left == NULL || right == NULL)
+            return left == right;
+        return crypto_equal(bytes_of_text(left), bytes_of_text(right)); /* it may be a secret */
+    }
+    case RECORD_INSTANT:
+        return instant(a, f) == instant(b, f);
+    case RECORD_NAME:
+        return value_of_name(a, f) == value_of_name(b, f);
+    }
+    return false;
+}
+
+bool record_form_equal(const struct record_form *form, const void *a, const void *b)
+{
+    for (size_t i = 0; i < form->fields_len; i++)
+        if (!field_equal(&form->fields[i], a, b))
+            return false;
+    return true;
+}
+
+/* --- JSON, written ------------------------------------------------------------------------- */
+
+static void append_text(struct buf *ret, const char *name, const char *value)
+{
+    buf_printf(ret, ",\"%s\":", name);
+    json_text_string(ret, bytes_of_text(value));
+}
+
+static void append_field(struct buf *ret, const struct record_field *f, const void *record)
+{
+    switch (f->kind) {
+    case RECORD_TEXT:
+    case RECORD_CHARS:
+        if (text(record, f) != NULL)
+            append_text(ret, f->name, text(record, f));
+        return;
+    case RECORD_INSTANT:
+        if (instant(record, f) != 0)
+            buf_printf(ret, ",\"%s\":%" PRId64, f->name, instant(record, f));
+        return;
+    case RECORD_NAME:
+        append_text(ret, f->name, f->names[value_of_name(record, f)]);
+        return;
+    }
+}
+
+/* What is not would be written as something else, and a secret would be another. */
+static bool is_utf8(const char *value)
+{
+    struct bytes rest = bytes_of_text(value);
+    for (size_t len; rest.len > 0; rest = bytes_of(rest.data + len, rest.len - len)) {
+        len = utf8_sequence(rest.data, rest.len);
+        if (len == 0)
+            return false;
+    }
+    return true;
+}
+
+enum status record_form_write(const struct record_form *form, const void *record, struct buf *ret)
+{
+    for (size_t i = 0; i < form->fields_len; i++) {
+        const struct record_field *f = &form->fields[i];
+        bool is_text = f->kind == RECORD_TEXT || f->kind == RECORD_CHARS;
+        if (is_text && text(record, f) != NULL && !is_utf8(text(record, f)))
+            return STATUS_INVALID;
+    }
+    buf_printf(ret, "{\"version\":%d", schema_version);
+    for (size_t i = 0; i < form->fields_len; i++)
+        append_field(ret, &form->fields[i], record);
+    buf_append_text(ret, "}");
+    return ret->status;
+}
+
+/* --- JSON, read ---------------------------------------------------------------------------- */
+
+/* jansson 2.14's lexer goes on without the characters it had no memory for (load.c, lex_save()),
+ * and so could read another secret than the one that stands there. */
+static _Thread_local bool was_short;
+static bool started;
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    was_short = was_short || memory == NULL;
+    return memory;
+}
+
+static void wipe_and_free(void *memory)
+{
+    if (memory != NULL)
+        crypto_wipe(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+void record_form_start(void)
+{
+    json_set_alloc_funcs(allocate, wipe_and_free);
+    started = true;
+}
+
+static enum status refuse(const struct record_form *form, const char *name, const char *expectation,
+                          struct diag *diag)
+{
+    return diag_set(diag, STATUS_INVALID, "%s: %s: expected %s", form->name, name, expectation);
+}
+
+/* The member is there: takes its value. Texts stay the JSON's. */
+static enum status read_field(const struct record_form *form, const struct record_field *f,
+                              const json_t *value, void *record, struct diag *diag)
+{
+    const char *string = json_string_value(value);
+    switch (f->kind) {
+    case RECORD_TEXT:
+        if (string == NULL)
+            return refuse(form, f->name, "a text", diag);
+        *(const char **)member_of(record, f) = string;
+        return STATUS_OK;
+    case RECORD_CHARS:
+        if (string == NULL || strlen(string) >= f->size)
+            return refuse(form, f->name, "a text that fits", diag);
+        memcpy(member_of(record, f), string, strlen(string) + 1);
+        return STATUS_OK;
+    case RECORD_INSTANT:
+        if (!json_is_integer(value) || json_integer_value(value) < 0)
+            return refuse(form, f->name, "milliseconds since 1970", diag);
+        *(int64_t *)member_of(record, f) = json_integer_value(value);
+        return STATUS_OK;
+    case RECORD_NAME:
+        for (unsigned i = 0; string != NULL && i < f->names_len; i++) {
+            if (strcmp(string, f->names[i]) != 0)
+                continue;
+            *(unsigned *)member_of(record, f) = i;
+            return STATUS_OK;
+        }
+        return refuse(form, f->name, "a name that this version knows", diag);
+    }
+    return STATUS_INTERNAL;
+}
+
+static enum status read_fields(const struct record_form *form, const json_t *json, void *record,
+                               struct diag *diag)
+{
+    for (size_t i = 0; i < form->fields_len; i++) {
+        const struct record_field *f = &form->fields[i];
+        const json_t *value = json_object_get(json, f->name);
+        if (value == NULL && f->required)
+            return refuse(form, f->name, "it to be there", diag);
+        enum status status = value == NULL ? STATUS_OK : read_field(form, f, value, record, diag);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* Tells a text that is no JSON from memory that is short. */
+static enum status parse(const struct record_form *form, struct bytes json_text, json_t **ret,
+                         struct diag *diag)
+{
+    assert(started);
+    was_short = false;
+    json_t *json =
+        json_loadb((const char *)json_text.data, json_text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (was_short) {
+        json_decref(json);
+        return STATUS_NOMEM;
+    }
+    if (json == NULL)
+        return diag_set(diag, STATUS_INVALID, "%s: expected JSON", form->name);
+    *ret = json;
+    return STATUS_OK;
+}
+
+enum status record_form_read(const struct record_form *form, struct bytes json_text, void **ret,
+                             struct diag *diag)
+{
+    CLEANUP(json_decref_scoped) json_t *json = NULL;
+    enum status status = parse(form, json_text, &json, diag);
+    if (status != STATUS_OK)
+        return status;
+    const json_t *version = json_object_get(json, "version");
+    if (!json_is_integer(version) || json_integer_value(version) != schema_version)
+        return refuse(form, "version", "1", diag);
+
+    max_align_t record[64] = {{0}};
+    assert(form->size <= sizeof(record));
+    status = read_fields(form, json, record, diag);
+    void *copied = status == STATUS_OK ? record_form_copy(form, record) : NULL;
+    crypto_wipe(record, sizeof(record));
+    if (status != STATUS_OK)
+        return status;
+    if (copied == NULL)
+        return STATUS_NOMEM;
+    *ret = copied;
+    return STATUS_OK;
+}
