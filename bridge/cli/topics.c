@@ -1,6 +1,6 @@
 #include "bridge/cli/topics.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,11 +59,12 @@ static bool read_size(const struct invocation *in, const char *option, int max, 
     const char *text = invocation_value(in, option);
     if (text == NULL)
         return true;
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno == 0 && *end == '\0' && end != text && value >= 1 && value <= max) {
-        *ret = (int)value;
+    int value = 0;
+    const char *at = text;
+    for (; isdigit((unsigned char)*at) && value <= max; at++)
+        value = value * 10 + (*at - '0');
+    if (*at == '\0' && value >= 1 && value <= max) {
+        *ret = value;
         return true;
     }
     fprintf(stderr, "maesn-bridge topics: --%s: %s, expected a number from 1 to %d\n", option, text,
