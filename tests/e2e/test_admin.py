@@ -54,7 +54,9 @@ def test_the_probes_answer_and_the_verbose_one_says_what_was_asked(bridge):
     assert bridge.admin("/readyz")[0] == 200
     status, text = bridge.admin("/readyz?verbose")
     assert status == 200
-    assert "[+]kafka ok" in text, text
+    assert "[-]kafka failed: " in text and "topics are missing" in text
+    assert run("topics", "apply", "--config", bridge.config.file).returncode == 0
+    wait.until(lambda: "[+]kafka ok" in bridge.admin("/readyz?verbose")[1], 10, "the missing topics to be seen")
     version = json.loads(bridge.admin("/version")[1])
     assert version["version"] in run("--version").stdout
     assert bridge.admin("/nothing-here")[0] == 404

@@ -85,7 +85,7 @@ def test_a_changed_certificate_is_shown_within_two_seconds_and_no_callback_fails
                 self._count += 1
                 connection = Connection(self.port, ssl=context)
                 body = encode(event(f"tls-{self._count}"))
-                answer = await connection.exchange(signed_request(self.path, body, self.secret))
+                answer = await connection.exchange(signed_request(PATH, body, self.secret))
                 self.answers.append((f"tls-{self._count}", answer))
                 await connection.close()
 

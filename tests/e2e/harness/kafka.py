@@ -41,8 +41,8 @@ transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
 # A broker that stops answering is taken out of the cluster this soon.
-broker.session.timeout.ms=1000
-broker.heartbeat.interval.ms=200
+broker.session.timeout.ms=600
+broker.heartbeat.interval.ms=100
 controlled.shutdown.enable=false
 log.cleaner.dedupe.buffer.size=2097152
 num.network.threads=2

@@ -113,11 +113,11 @@ def post(port, path, body, secret):
 class Load:
     """Signed callbacks, each with an event id of its own, from so many lock-step connections until stop().
 
-    Runs in the caller's event loop: `async with Load(...) as load: ...`. rate: callbacks a second over all
+    Runs in the caller's event loop: `async with Load(...) as load: ...`. path: one, or several that take turns. rate: callbacks a second over all
     connections; None: as fast as the answers come. `secret` may be replaced while it runs."""
 
     def __init__(self, port, path, secret, connections=16, rate=None, prefix="event", oracle=None):
-        self.port, self.path, self.secret = port, path, secret
+        self.port, self.paths, self.secret = port, [path] if isinstance(path, str) else path, secret
         self.connections, self.rate, self.prefix, self.oracle = connections, rate, prefix, oracle
         self.answers = []  # (id, Answer), in the order of the answers
         self._count = 0
@@ -150,7 +150,8 @@ class Load:
             body = encode(event(name))
             if self.oracle:
                 self.oracle.sent(name)
-            answer = await connection.exchange(signed_request(self.path, body, self.secret))
+            path = self.paths[self._count % len(self.paths)]
+            answer = await connection.exchange(signed_request(path, body, self.secret))
             self.answers.append((name, answer))
             if self.oracle:
                 self.oracle.answered(name, answer)
