@@ -51,9 +51,14 @@ struct connection *connection_of(struct MHD_Connection *mhd)
 
 void connection_enter(struct connection *c, enum phase phase)
 {
+    bool was_held = c->phase == PHASE_HELD;
+    c->loop->held += phase == PHASE_HELD;
+    c->loop->held -= was_held;
     c->phase = phase;
     if (phase != PHASE_HEADER)
         c->has_request_line = false;
+    if (was_held && phase == PHASE_PUBLISHING)
+        return; /* where it is, its deadline still runs from the arrival of the request */
     struct deadline_fifo *fifo = &c->loop->fifos[phase];
     if (c->half_closed && phase <= PHASE_BODY)
         fifo = &c->loop->fifos[FIFO_READ_OUT];

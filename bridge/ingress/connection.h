@@ -1,12 +1,13 @@
 /* One client's connection: which phase it is in, and until when.
  *
+ *                         ┌──► HELD ────┐
  *   accept ─► HEADER ─► BODY ─► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
  *               └─────────┴────────────────────────────────▲
  *
  * Invariants
  * 1. A connection is in exactly one of its loop's deadline fifos, the one of its phase, or that of
  *    what is read out; only one that was cut is in none. So no client can hold anything for ever,
- * whatever it does.
+ *    whatever it does. What was held is published from the fifo of the held: it has one deadline.
  * 2. Only the loop's thread touches it.
  * 3. Phases change in connection_enter() alone; request.c says when.
  */
@@ -22,12 +23,13 @@ enum phase {
     PHASE_IDLE = 0,   /* between requests; idle_timeout_ms */
     PHASE_HEADER,     /* accepted, or a request line has come; header_timeout_ms */
     PHASE_BODY,       /* the header is accepted; body_timeout_ms */
+    PHASE_HELD,       /* suspended until its route has a secret; deadline_ms */
     PHASE_PUBLISHING, /* suspended until the sink reports; deadline_ms */
     PHASE_DECIDED,    /* resumed: the next call of the handler queues the answer */
     PHASE_ANSWERING,  /* libmicrohttpd sends the answer; header_timeout_ms */
     PHASE_CUT,        /* shut down: libmicrohttpd will notice */
 };
-#define PHASES 7
+#define PHASES 8
 
 /* The fifo of who is to send something but has closed its side: what it sent is read out. */
 #define FIFO_READ_OUT PHASES

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bridge/base/address.h"
+#include "bridge/domain/activity.h"
 #include "bridge/domain/envelope.h"
 #include "bridge/domain/event_sink.h"
 #include "bridge/domain/registry.h"
@@ -38,6 +39,7 @@ struct ingress_options {
         *providers; /* NULL-terminated: for metrics' labels and header names */
     struct registry *registry;
     struct event_sink *sink;
+    struct activity *activity; /* NULL: nobody wants to hear */
     struct metrics *metrics;
     struct rejections *rejections;
 };

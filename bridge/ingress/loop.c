@@ -2,6 +2,7 @@
  *
  *   poll({epoll fds, mailbox's eventfd}, next deadline)
  *   mailbox ─► request_settle()       what the sink reported
+ *   run_held()                        whose route has changed
  *   fifos ───► expire()               whose time has come
  *   MHD_run()                         accepts, reads, calls the handler, writes
  *   run_hangups()                     who has closed his side
@@ -27,6 +28,10 @@
 
 /* No turn is later than this after the one before, so that ingress_is_alive() means something. */
 static const int64_t turn_max_ms = 500;
+
+/* Nor later than this while a request waits for its route: a change of the registry wakes nobody,
+ * it is looked for. */
+static const int64_t held_turn_max_ms = 10;
 
 /* From a client's closing its side, or the last piece read since, to the end of what it sent. */
 static const int64_t read_out_ms = 200;
@@ -55,6 +60,7 @@ static void expire_incomplete(struct connection *c)
 static bool expire(struct connection *c)
 {
     switch (c->phase) {
+    case PHASE_HELD:
     case PHASE_PUBLISHING:
         return request_expire(c);
     case PHASE_IDLE:
@@ -79,6 +85,21 @@ static void run_hangups(struct loop *l)
         connection_half_closed(events[i].data.ptr);
 }
 
+/* The number of changes is read before what they changed: a change that comes in between is seen
+ * again in the next turn, none is missed. */
+static void run_held(struct loop *l)
+{
+    unsigned long long changes = registry_changes(l->shared->opt.registry);
+    if (changes == l->changes_seen)
+        return;
+    l->changes_seen = changes;
+    for (struct deadline *d = l->fifos[PHASE_HELD].oldest, *next; d != NULL; d = next) {
+        next = d->next;
+        if (connection_of_deadline(d)->phase == PHASE_HELD)
+            request_reconsider(connection_of_deadline(d));
+    }
+}
+
 static void run_deadlines(struct loop *l)
 {
     int64_t now = clock_mono_ms();
@@ -96,7 +117,7 @@ int64_t loop_wait_ms(struct loop *l)
     MHD_UNSIGNED_LONG_LONG daemon_ms;
     if (MHD_get_timeout(l->daemon, &daemon_ms) == MHD_YES && daemon_ms == 0)
         return 0;
-    int64_t now = clock_mono_ms(), wait = turn_max_ms;
+    int64_t now = clock_mono_ms(), wait = l->held > 0 ? held_turn_max_ms : turn_max_ms;
     for (unsigned i = 0; i < FIFOS; i++) {
         int64_t left = deadline_wait_ms(&l->fifos[i], now);
         wait = left < wait ? left : wait;
@@ -118,6 +139,7 @@ void loop_turn(struct loop *l, int64_t wait_ms)
         next = node->next;
         request_settle(flight_of_node(node));
     }
+    run_held(l);
     run_deadlines(l);
     MHD_run(l->daemon);
     if (fds[3].revents != 0)
@@ -157,6 +179,7 @@ static void set_durations(struct loop *l)
     l->fifos[PHASE_HEADER].duration_ms = opt->header_timeout_ms;
     l->fifos[PHASE_BODY].duration_ms = opt->body_timeout_ms;
     l->fifos[FIFO_READ_OUT].duration_ms = read_out_ms;
+    l->fifos[PHASE_HELD].duration_ms = opt->deadline_ms;
     l->fifos[PHASE_PUBLISHING].duration_ms = opt->deadline_ms;
     l->fifos[PHASE_DECIDED].duration_ms = opt->header_timeout_ms;
     l->fifos[PHASE_ANSWERING].duration_ms = opt->header_timeout_ms;

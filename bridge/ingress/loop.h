@@ -20,6 +20,8 @@ struct loop {
     struct answers *answers;
     struct deadline_fifo fifos[FIFOS]; /* one a phase; that of PHASE_CUT stays empty */
     struct lingering lingering;
+    size_t held;                     /* connections in PHASE_HELD */
+    unsigned long long changes_seen; /* of the registry; what is held was judged by them */
     pthread_t thread;
     bool has_thread;
     size_t

@@ -1,7 +1,12 @@
 /* The life of a request, told in the phases of its connection (connection.h).
  *
- *            request_begin            request_complete          request_settle
- *   HEADER ────────────────► BODY ───────────────────► PUBLISHING ─────────────► DECIDED
+ *                                            its route
+ *                                   ┌─────► has no secret: ────┐ request_expire, or
+ *                                   │           HELD           │ the route is refused
+ *                                   │            │ request_    ▼
+ *                                   │            ▼ reconsider
+ *            request_begin          │ request_complete          request_settle
+ *   HEADER ────────────────► BODY ──┴────────────────► PUBLISHING ─────────────► DECIDED
  *     │                       │ ▲│                         │     request_expire     │
  *     │ refused at the header │ └┘ request_gather          │                        │
  *     │                       │                            │ (libmicrohttpd may     │ request_reply
@@ -17,13 +22,15 @@
  *    event, or is a registration probe: never because it was handed to the sink.
  * 2. Whether the sink's report or the deadline decides is settled once, in flight.c. Both come to
  *    the loop's thread, so nothing else here needs a lock.
- * 3. A connection is suspended in PUBLISHING only, and request.flight is then in the sink's hands.
+ * 3. A connection is suspended in HELD and in PUBLISHING only; in the latter request.flight is in
+ *    the sink's hands.
  * 4. A request holds a slot of the budget exactly while it is admitted; the bytes of its body are
  *    the flight's, which may live longer.
  * 5. The answer is queued by the handler's own call, never while suspended: libmicrohttpd 1.0
  *    refuses anything else (its ChangeLog, 2023-09-03).
  * 6. The deadline runs from the arrival of the complete request: a sender waits for an answer from
  *    then on. What comes before is bounded by the header's and the body's own timeouts.
+ * 7. What is held was signed, and its route comes from the registry, which is to bring the secret.
  */
 #include "bridge/ingress/request.h"
 
@@ -36,6 +43,10 @@
 #include "bridge/ingress/framing.h"
 #include "bridge/ingress/loop.h"
 
+/* So many requests of a loop wait for a secret at once: it comes in a second, and until then each
+ * of them keeps its body. Those beyond are told to come again. */
+static const size_t held_max = 64;
+
 /* A longer path names no route: half of what libmicrohttpd takes for a whole header. */
 #define PATH_SIZE 8192
 
@@ -43,7 +54,8 @@ static void request_check(const struct connection *c)
 {
     const struct request *r = &c->request;
     assert((r->answer == ANSWER_NONE) == (c->phase < PHASE_DECIDED));
-    assert(c->phase != PHASE_PUBLISHING || (r->flight != NULL && r->admitted));
+    assert((c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD) ||
+           (r->flight != NULL && r->admitted));
     assert(r->flight == NULL || r->route != NULL);
 }
 
@@ -118,6 +130,28 @@ static enum answer judge_framing(struct connection *c, struct framing *f)
     return ANSWER_FRAMING;
 }
 
+/* Finds the route, in the place of the one that was found before. */
+static enum answer find_route(struct connection *c, const char *path)
+{
+    struct request *r = &c->request;
+    struct route *found = NULL;
+    r->lookup = registry_find(c->loop->shared->opt.registry, path, &found);
+    if (found != NULL) {
+        route_unref(r->route);
+        r->route = found;
+    }
+    switch (r->lookup) {
+    case ROUTE_FOUND:
+    case ROUTE_AWAITED:
+        return ANSWER_NONE;
+    case ROUTE_NOT_YET:
+        return found == NULL ? ANSWER_PATH_NOT_YET : ANSWER_NONE;
+    case ROUTE_UNKNOWN:
+        return ANSWER_PATH_UNKNOWN;
+    }
+    return ANSWER_PATH_UNKNOWN;
+}
+
 static enum answer judge_path(struct connection *c, const char *target, char path[PATH_SIZE])
 {
     static const char prefix[] = "/in/";
@@ -127,15 +161,7 @@ static enum answer judge_path(struct connection *c, const char *target, char pat
     }
     if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
         return ANSWER_PATH_UNKNOWN;
-    switch (registry_find(c->loop->shared->opt.registry, path, &c->request.route)) {
-    case ROUTE_FOUND:
-        return ANSWER_NONE;
-    case ROUTE_NOT_YET:
-        return ANSWER_PATH_NOT_YET;
-    case ROUTE_UNKNOWN:
-        return ANSWER_PATH_UNKNOWN;
-    }
-    return ANSWER_PATH_UNKNOWN;
+    return find_route(c, path);
 }
 
 /* A provider that probes a new webhook does so with any of three methods. */
@@ -259,19 +285,20 @@ static enum status read_callback(struct connection *c, struct callback *ret)
 
 /* Nothing can be verified before there is a secret: an unsigned request is the provider's probe
  * where it makes one, a signed one is to come again. */
-static enum answer answer_pending(const struct route *route, const struct callback *cb)
+static enum answer answer_pending(const struct request *r)
 {
-    if (cb->signature != NULL)
-        return ANSWER_ROUTE_PENDING;
-    return route->provider->probes_registration ? ANSWER_PROBED : ANSWER_SIGNATURE_MISSING;
+    if (r->callback.signature != NULL)
+        return r->lookup == ROUTE_NOT_YET ? ANSWER_PATH_NOT_YET : ANSWER_ROUTE_PENDING;
+    return r->route->provider->probes_registration ? ANSWER_PROBED : ANSWER_SIGNATURE_MISSING;
 }
 
-static enum answer judge_signature(struct connection *c, const struct callback *cb)
+static enum answer judge_signature(struct connection *c)
 {
     const struct route *route = c->request.route;
+    const struct callback *cb = &c->request.callback;
     struct shared *s = c->loop->shared;
     if (route->state == ROUTE_PENDING)
-        return answer_pending(route, cb);
+        return answer_pending(&c->request);
     enum verification verification = VERIFICATION_BAD;
     enum status status = route->provider->verify(route, cb, &s->opt.provider, &verification);
     if (status != STATUS_OK)
@@ -281,9 +308,10 @@ static enum answer judge_signature(struct connection *c, const struct callback *
 }
 
 /* ANSWER_NONE: the sink has it, and its report decides. */
-static enum answer publish(struct connection *c, const struct callback *cb)
+static enum answer publish(struct connection *c)
 {
     const struct route *route = c->request.route;
+    const struct callback *cb = &c->request.callback;
     struct shared *s = c->loop->shared;
     struct publication *pub = &c->request.flight->pub;
     struct event_list events = {0};
@@ -298,22 +326,35 @@ static enum answer publish(struct connection *c, const struct callback *cb)
     return answer_of_status(event_sink_publish(s->opt.sink, pub));
 }
 
+/* ANSWER_NONE: as publish(). */
+static enum answer verify_and_publish(struct connection *c)
+{
+    enum answer answer = judge_signature(c);
+    return answer == ANSWER_NONE ? publish(c) : answer;
+}
+
+static bool may_be_held(const struct connection *c)
+{
+    const struct request *r = &c->request;
+    return r->lookup == ROUTE_AWAITED && r->callback.signature != NULL && c->loop->held < held_max;
+}
+
 bool request_complete(struct connection *c)
 {
     struct request *r = &c->request;
-    struct callback cb;
     r->body_len = r->flight->body.len;
-    enum answer answer = answer_of_status(read_callback(c, &cb));
-    if (answer == ANSWER_NONE)
-        answer = judge_signature(c, &cb);
-    if (answer == ANSWER_NONE)
-        answer = publish(c, &cb);
+    enum answer answer = answer_of_status(read_callback(c, &r->callback));
+    if (answer == ANSWER_NONE && r->lookup == ROUTE_AWAITED)
+        answer = find_route(c, r->route->path); /* the body may have taken its time */
+    bool is_held = answer == ANSWER_NONE && may_be_held(c);
+    if (answer == ANSWER_NONE && !is_held)
+        answer = verify_and_publish(c);
     if (answer != ANSWER_NONE) {
         r->answer = answer;
         return queue_answer(c, NULL);
     }
     /* The report may be there already: it waits in the mailbox, which only this thread empties. */
-    connection_enter(c, PHASE_PUBLISHING);
+    connection_enter(c, is_held ? PHASE_HELD : PHASE_PUBLISHING);
     request_check(c);
     MHD_suspend_connection(c->mhd);
     return true;
@@ -329,16 +370,36 @@ static void decide(struct connection *c, enum answer answer)
     MHD_resume_connection(c->mhd);
 }
 
+void request_reconsider(struct connection *c)
+{
+    request_check(c);
+    assert(c->phase == PHASE_HELD && c->request.lookup == ROUTE_AWAITED);
+    enum answer answer = find_route(c, c->request.route->path);
+    if (answer == ANSWER_NONE && c->request.lookup == ROUTE_AWAITED)
+        return;
+    if (answer == ANSWER_NONE)
+        answer = verify_and_publish(c);
+    if (answer == ANSWER_NONE)
+        connection_enter(c, PHASE_PUBLISHING);
+    else
+        decide(c, answer);
+}
+
 void request_settle(struct flight *f)
 {
-    decide(f->waiter, answer_of_report(f->report));
+    struct connection *c = f->waiter;
+    struct activity *activity = c->loop->shared->opt.activity;
+    if (f->report == STATUS_OK && activity != NULL)
+        activity_note(activity, c->request.route, c->request.callback.received_at_unix_ms);
+    decide(c, answer_of_report(f->report));
 }
 
 bool request_expire(struct connection *c)
 {
-    if (!flight_expire(c->request.flight))
+    bool is_held = c->phase == PHASE_HELD;
+    if (!is_held && !flight_expire(c->request.flight))
         return false;
-    decide(c, ANSWER_DEADLINE);
+    decide(c, is_held ? ANSWER_ROUTE_PENDING : ANSWER_DEADLINE);
     return true;
 }
 
@@ -350,7 +411,7 @@ bool request_reply(struct connection *c)
 void request_done(struct connection *c)
 {
     struct request *r = &c->request;
-    assert(c->phase != PHASE_PUBLISHING);
+    assert(c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD);
     if (r->admitted) {
         budget_give_request(c->loop->shared->budget);
         tally_in_flight(c->loop->shared->tally, -1);

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "bridge/domain/route.h"
+#include "bridge/domain/registry.h"
 #include "bridge/ingress/answer.h"
 #include "bridge/ingress/flight.h"
 
@@ -12,13 +12,15 @@ struct framing;
 
 /* Lives in its connection; all zero between requests. */
 struct request {
-    struct route *route;     /* a reference; NULL: none was found yet */
-    struct flight *flight;   /* a reference; NULL: it was not taken up */
-    enum answer answer;      /* ANSWER_NONE until it is decided */
-    int64_t started_mono_us; /* the first call of the handler; 0: it was not called yet */
-    uint64_t body_len;       /* received, or announced where more was */
-    bool admitted;           /* holds a request of the budget */
-    bool counted;            /* its answer was counted and logged */
+    struct route *route;      /* a reference; NULL: none was found yet */
+    enum route_lookup lookup; /* how it was found */
+    struct flight *flight;    /* a reference; NULL: it was not taken up */
+    struct callback callback; /* once it is complete; borrows from the flight */
+    enum answer answer;       /* ANSWER_NONE until it is decided */
+    int64_t started_mono_us;  /* the first call of the handler; 0: it was not called yet */
+    uint64_t body_len;        /* received, or announced where more was */
+    bool admitted;            /* holds a request of the budget */
+    bool counted;             /* its answer was counted and logged */
 };
 
 /* The header is complete: judges it, and takes the callback up or answers at once.
@@ -35,11 +37,14 @@ bool request_complete(struct connection *c);
 /* The answer was decided while it was suspended. */
 bool request_reply(struct connection *c);
 
+/* It is held, and a route has changed: goes on if that was its own. */
+void request_reconsider(struct connection *c);
+
 /* The sink reported: decides the answer and resumes. */
 void request_settle(struct flight *f);
 
-/* Its time has come: decides without the report and resumes. Returns false when the report was
- * first, and is on its way through the mailbox.
+/* Its time has come: decides without the report, or without the secret, and resumes. Returns false
+ * when the report was first, and is on its way through the mailbox.
  */
 bool request_expire(struct connection *c);
 

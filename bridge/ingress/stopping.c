@@ -115,17 +115,22 @@ static void cut_all(struct loop *l, struct deadline_fifo *fifo)
     }
 }
 
-static void expire_all(struct loop *l)
+static void expire_all(struct loop *l, const struct deadline_fifo *fifo)
 {
-    struct deadline *d;
-    while ((d = l->fifos[PHASE_PUBLISHING].oldest) != NULL)
-        if (!request_expire(connection_of_deadline(d)))
+    while (fifo->oldest != NULL)
+        if (!request_expire(connection_of_deadline(fifo->oldest)))
             loop_turn(l, 0); /* the report was first: it is in the mailbox in a moment */
 }
 
-/* Whoever waits for the sink is answered 503, whoever has not sent all is cut, answers get a moment
- * to leave. libmicrohttpd aborts the process if a connection is suspended when it stops: every
- * answer closes its connection by now, so none comes back from there. */
+static void expire_suspended(struct loop *l)
+{
+    expire_all(l, &l->fifos[PHASE_HELD]);
+    expire_all(l, &l->fifos[PHASE_PUBLISHING]);
+}
+
+/* Whoever waits for the sink, or for a secret, is answered 503, whoever has not sent all is cut,
+ * answers get a moment to leave. libmicrohttpd aborts the process if a connection is suspended when
+ * it stops: every answer closes its connection by now, so none comes back from there. */
 static void cut_rest(struct loop *l)
 {
     int64_t until = clock_mono_ms() + farewell_ms;
@@ -134,13 +139,13 @@ static void cut_rest(struct loop *l)
         cut_all(l, &l->fifos[PHASE_HEADER]);
         cut_all(l, &l->fifos[PHASE_BODY]);
         cut_all(l, &l->fifos[FIFO_READ_OUT]);
-        expire_all(l);
+        expire_suspended(l);
         loop_turn(l, 1);
     } while (connections(l) > 0 && clock_mono_ms() < until);
-    expire_all(l);
+    expire_suspended(l);
     loop_turn(l, 0);
     cut_all(l, &l->fifos[PHASE_ANSWERING]);
-    assert(l->fifos[PHASE_PUBLISHING].len == 0);
+    assert(l->fifos[PHASE_HELD].len == 0 && l->fifos[PHASE_PUBLISHING].len == 0);
 }
 
 void stopping_run(struct loop *l)

@@ -86,14 +86,39 @@ static enum route_lookup fake_find(struct registry *registry, const char *path, 
 {
     struct ingress_fixture *f =
         (struct ingress_fixture *)((char *)registry - offsetof(struct ingress_fixture, registry));
-    struct route *routes[] = {f->active, f->pending, f->waiting};
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (strcmp(path, routes[i]->path) == 0) {
-            *ret = route_ref(routes[i]);
-            return ROUTE_FOUND;
+    enum route_lookup awaited = f->awaited_lookup;
+    const struct {
+        struct route *route;
+        enum route_lookup lookup;
+    } rows[] = {
+        {f->active, ROUTE_FOUND},   {f->pending, ROUTE_FOUND},
+        {f->waiting, ROUTE_FOUND},  {f->young, ROUTE_NOT_YET},
+        {f->probed, ROUTE_NOT_YET}, {awaited == ROUTE_FOUND ? f->arrived : f->awaited, awaited},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(path, rows[i].route->path) == 0) {
+            if (rows[i].lookup != ROUTE_UNKNOWN)
+                *ret = route_ref(rows[i].route);
+            return rows[i].lookup;
         }
     }
     return strcmp(path, NOT_YET_PATH) == 0 ? ROUTE_NOT_YET : ROUTE_UNKNOWN;
+}
+
+void ingress_fixture_turn(struct ingress_fixture *f, enum route_lookup lookup)
+{
+    f->awaited_lookup = lookup;
+    registry_changed(&f->registry);
+}
+
+static void fake_note(struct activity *activity, const struct route *route,
+                      int64_t received_at_unix_ms)
+{
+    struct ingress_fixture *f =
+        (struct ingress_fixture *)((char *)activity - offsetof(struct ingress_fixture, activity));
+    assert_string_equal(route->account, "acme-42");
+    assert_true(received_at_unix_ms > 0);
+    atomic_fetch_add(&f->noted, 1);
 }
 
 static void note_records(struct fake_sink *s, const struct publication *pub)
@@ -181,6 +206,12 @@ void ingress_fixture_init(struct ingress_fixture *f)
     f->active = make_route(ACTIVE_PATH, &fake_provider, ROUTE_ACTIVE);
     f->pending = make_route(PENDING_PATH, &probing_provider, ROUTE_PENDING);
     f->waiting = make_route(WAITING_PATH, &fake_provider, ROUTE_PENDING);
+    f->young = make_route(YOUNG_PATH, &fake_provider, ROUTE_PENDING);
+    f->probed = make_route(PROBED_PATH, &probing_provider, ROUTE_PENDING);
+    f->awaited = make_route(AWAITED_PATH, &fake_provider, ROUTE_PENDING);
+    f->arrived = make_route(AWAITED_PATH, &fake_provider, ROUTE_ACTIVE);
+    f->awaited_lookup = ROUTE_AWAITED;
+    f->activity.note = fake_note;
     assert_int_equal(metrics_new(&f->metrics), STATUS_OK);
     assert_int_equal(rejections_new(&f->rejections), STATUS_OK);
     f->opt = (struct ingress_options){
@@ -203,6 +234,7 @@ void ingress_fixture_init(struct ingress_fixture *f)
         .providers = providers,
         .registry = &f->registry,
         .sink = &f->sink.port,
+        .activity = &f->activity,
         .metrics = f->metrics,
         .rejections = f->rejections,
     };
@@ -226,6 +258,10 @@ void ingress_fixture_done(struct ingress_fixture *f)
     route_unref(f->active);
     route_unref(f->pending);
     route_unref(f->waiting);
+    route_unref(f->young);
+    route_unref(f->probed);
+    route_unref(f->awaited);
+    route_unref(f->arrived);
     metrics_free(f->metrics);
     rejections_free(f->rejections);
     pthread_mutex_destroy(&f->sink.lock);

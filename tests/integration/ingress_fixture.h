@@ -31,6 +31,13 @@ struct ingress_fixture {
     struct route *active;  /* /in/fake/acme-42/by-hand */
     struct route *pending; /* /in/fake/acme-42/pending, of a provider that probes */
     struct route *waiting; /* /in/fake/acme-42/waiting, of one that does not */
+    struct route *young;   /* not yet known, of the provider that does not probe */
+    struct route *probed;  /* likewise, of the one that does */
+    struct route *awaited; /* pending, and its secret is on its way */
+    struct route *arrived; /* the same with it */
+    _Atomic enum route_lookup awaited_lookup; /* as what AWAITED_PATH is found */
+    struct activity activity;
+    atomic_size_t noted; /* callbacks that the activity heard of */
     struct metrics *metrics;
     struct rejections *rejections;
     struct ingress *ingress;
@@ -43,6 +50,9 @@ void ingress_fixture_init(struct ingress_fixture *f);
 
 /* Starts the ingress with f->opt. */
 void ingress_fixture_start(struct ingress_fixture *f);
+
+/* From now on AWAITED_PATH is found as that; ROUTE_FOUND: with its secret. */
+void ingress_fixture_turn(struct ingress_fixture *f, enum route_lookup lookup);
 
 /* Stops it if it runs, and frees all. */
 void ingress_fixture_done(struct ingress_fixture *f);
@@ -90,4 +100,7 @@ struct reply client_exchange(uint16_t port, const char *request, size_t len);
 #define PENDING_PATH "/in/fake/acme-42/pending"
 #define WAITING_PATH "/in/fake/acme-42/waiting"
 #define NOT_YET_PATH "/in/fake/acme-42/not-yet"
+#define YOUNG_PATH "/in/fake/acme-42/young"
+#define PROBED_PATH "/in/fake/acme-42/probed"
+#define AWAITED_PATH "/in/fake/acme-42/awaited"
 #define SIGNATURE_LINE "X-Fake-Signature: good\r\n"

@@ -118,6 +118,15 @@ static const struct row refusals[] = {
      " HTTP/1.1\r\nHost: b\r\nProbing-Signature: t=1\r\nContent-Length: 2\r\n\r\n{}",
      503, "Retry-After: 1\r\n"},
     {"PUT " PENDING_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n", 405, NULL},
+    /* a route that other replicas may know already */
+    {"POST " YOUNG_PATH " HTTP/1.1\r\nHost: b\r\n" SIGNATURE_LINE "Content-Length: 2\r\n\r\n{}",
+     503, "Retry-After: 1\r\n"},
+    {"POST " YOUNG_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}", 401, NULL},
+    {"GET " YOUNG_PATH " HTTP/1.1\r\nHost: b\r\n\r\n", 405, NULL},
+    {"POST " PROBED_PATH
+     " HTTP/1.1\r\nHost: b\r\nProbing-Signature: t=1\r\nContent-Length: 2\r\n\r\n{}",
+     503, "Retry-After: 1\r\n"},
+    {"POST " AWAITED_PATH " HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}", 401, NULL},
 };
 
 static void every_refusal_has_its_code_and_produces_nothing(void **state)
