@@ -242,11 +242,15 @@ static enum route_lookup find_ours(const struct route_index *x, const char *path
 {
     struct bytes key = bytes_of(path, strlen(path) - CALLBACK_URL_TOKEN_LEN - 1);
     const struct entry *e = x->slots[find_slot(x, key, murmur2(key))];
-    if (e == NULL && x->counts.caught_up && !is_young(u->generation_unix_ms, now_unix_ms))
+    bool young = is_young(u->generation_unix_ms, now_unix_ms);
+    if (e == NULL && x->counts.caught_up && !young)
         return ROUTE_UNKNOWN;
-    bool usable = e != NULL && !e->disabled;
+    /* Until all is read, a record may not be its route's latest. */
+    bool usable = e != NULL && !e->disabled && x->counts.caught_up;
     const struct provider *provider = find_provider(x, u->specification.provider);
-    if (provider == NULL ||
+    /* A probe comes when a webhook is made. What comes later unsigned may be authentic by its token
+     * (Moneybird): it must not be taken for a probe while its route cannot be read. */
+    if (provider == NULL || (!usable && !young) ||
         make_route(path, &u->specification, provider, usable ? e : NULL, ret) != STATUS_OK)
         return ROUTE_NOT_YET;
     return usable ? ROUTE_FOUND : ROUTE_NOT_YET;

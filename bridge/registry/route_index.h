@@ -53,8 +53,8 @@ struct route_index_counts route_index_count(struct route_index *x);
  * ROUTE_FOUND    *ret is the route, one reference held. A pending one has no secret yet.
  * ROUTE_NOT_YET  our knowledge may be behind: the index has not caught up, the route is disabled,
  * the path's generation is young, or memory is short. *ret is a pending route without secret, one
- * reference held, if the path's token is ours, so that the provider's habits can be told; NULL
- * otherwise. ROUTE_UNKNOWN  there is no such route; *ret is NULL.
+ * reference held, if the path's token is ours and its generation young, so that a registration
+ * probe can be told; NULL otherwise. ROUTE_UNKNOWN  there is no such route; *ret is NULL.
  */
 enum route_lookup route_index_find(struct route_index *x, const char *path, int64_t now_unix_ms,
                                    struct route **ret);
