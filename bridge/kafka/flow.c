@@ -24,7 +24,7 @@
 #define TURN_INTERVAL_MS 20
 
 /* Missing topics are asked for again this often. */
-#define MISSING_INTERVAL_MS 2000
+#define MISSING_INTERVAL_MS 1000
 
 /* Partition counts and leaders are asked for at least this often. */
 #define REFRESH_INTERVAL_MS 30000
@@ -55,6 +55,7 @@ struct flow {
     pthread_rwlock_t
         lock; /* guards what follows; the delivery thread alone changes the instances */
     struct topic_map map;
+    uint64_t metadata_round;  /* counts the cluster's answers */
     struct instance *current; /* NULL before the first */
     struct instance *retiring;
 
@@ -185,7 +186,7 @@ static enum status place(struct flow *f, struct message *m, int64_t now,
 {
     *ret_err = RD_KAFKA_RESP_ERR_NO_ERROR;
     pthread_mutex_lock(&m->lane->lock);
-    enum lane_gate gate = lane_gate(m->lane);
+    enum lane_gate gate = lane_gate(m->lane, now);
     if (gate != LANE_GATE_REFUSE) {
         lane_enter(m->lane, &m->entry, now);
         activate(f, m->lane);
@@ -214,7 +215,8 @@ static enum status place(struct flow *f, struct message *m, int64_t now,
 }
 
 /* Finds every record's lane before anything is sent. f->lock is held. */
-static enum status choose_lanes(struct flow *f, struct custody *custody, size_t *ret_missing)
+static enum status choose_lanes(struct flow *f, struct custody *custody, int64_t now,
+                                size_t *ret_missing)
 {
     if (f->is_stopping || f->current == NULL)
         return STATUS_UNAVAILABLE;
@@ -225,7 +227,7 @@ static enum status choose_lanes(struct flow *f, struct custody *custody, size_t 
             return STATUS_UNAVAILABLE;
         }
         pthread_mutex_lock(&m->lane->lock);
-        enum lane_gate gate = lane_gate(m->lane);
+        enum lane_gate gate = lane_gate(m->lane, now);
         pthread_mutex_unlock(&m->lane->lock);
         if (gate == LANE_GATE_REFUSE)
             return STATUS_UNAVAILABLE;
@@ -234,20 +236,22 @@ static enum status choose_lanes(struct flow *f, struct custody *custody, size_t 
 }
 
 /* f->lock is held. Errors: as place() for the first record, when nothing was taken. */
-static enum status place_all(struct flow *f, struct custody *custody)
+static enum status place_all(struct flow *f, struct custody *custody, int64_t now)
 {
-    int64_t now = clock_mono_ms();
     int64_t now_us = clock_mono_us();
     if (atomic_fetch_add(&f->outstanding, custody->messages_len) + custody->messages_len >
         OUTSTANDING_MAX) {
         atomic_fetch_sub(&f->outstanding, custody->messages_len);
         return STATUS_BUSY;
     }
+    enum status status = STATUS_OK;
     for (size_t i = 0; i < custody->messages_len; i++) {
         struct message *m = &custody->messages[i];
         m->accepted_at_mono_us = now_us;
-        rd_kafka_resp_err_t err;
-        enum status status = place(f, m, now, &err);
+        rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        /* After one failed the sender comes again with all: the rest need not go now. */
+        if (status == STATUS_OK)
+            status = place(f, m, now, &err);
         if (status != STATUS_OK && err != 0 && err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             log_failed(m, rd_kafka_err2str(err));
         if (status != STATUS_OK && i == 0) {
@@ -260,28 +264,36 @@ static enum status place_all(struct flow *f, struct custody *custody)
     return STATUS_OK;
 }
 
+/* Learns of a topic that is not known, or asks again for one that was missing. */
+static enum status miss_topic(struct flow *f, const struct message *m)
+{
+    LOG(KAFKA_RECORD_FAILED, log_text("topic", m->record->topic),
+        log_text("error", "the topic does not exist, or the brokers did not tell of it yet"));
+    if (m->topic != NULL)
+        scout_want_metadata(f->scout, m->topic->name);
+    else if (flow_add_topics(f, &m->record->topic, 1) != STATUS_OK)
+        return STATUS_BUSY;
+    return STATUS_UNAVAILABLE;
+}
+
 enum status flow_publish(struct flow *f, struct publication *pub)
 {
     struct custody *custody = custody_new(pub);
     if (custody == NULL)
         return STATUS_NOMEM;
     size_t missing = SIZE_MAX;
+    int64_t now = clock_mono_ms();
     pthread_rwlock_rdlock(&f->lock);
-    enum status status = choose_lanes(f, custody, &missing);
+    enum status status = choose_lanes(f, custody, now, &missing);
     if (status == STATUS_OK)
-        status = place_all(f, custody);
+        status = place_all(f, custody, now);
     pthread_rwlock_unlock(&f->lock);
     if (status == STATUS_OK) {
         custody_finish_publisher(custody);
         return STATUS_OK;
     }
-    if (missing != SIZE_MAX) {
-        const char *topic = custody->messages[missing].record->topic;
-        LOG(KAFKA_RECORD_FAILED, log_text("topic", topic),
-            log_text("error", "the topic does not exist, or the brokers did not tell of it yet"));
-        if (flow_add_topics(f, &topic, 1) != STATUS_OK)
-            status = STATUS_BUSY;
-    }
+    if (missing != SIZE_MAX)
+        status = miss_topic(f, &custody->messages[missing]);
     custody_cancel(custody);
     return status;
 }
@@ -371,11 +383,16 @@ struct purge {
     bool in_flight; /* also what was sent */
 };
 
-static void pause_lane(struct lane *lane, const char *why, int64_t now)
+static int64_t stall_ms(const struct flow *f)
+{
+    return f->options.deadline_ms * STALL_PERCENT / 100;
+}
+
+static void pause_lane(const struct flow *f, struct lane *lane, const char *why, int64_t now)
 {
     bool was_flowing = lane->state == LANE_FLOWING;
     int64_t wait = lane_wait_ms(lane, now);
-    lane_pause(lane, now);
+    lane_pause(lane, f->options.deadline_ms - stall_ms(f), now);
     if (was_flowing)
         LOG(KAFKA_PARTITION_PAUSED, log_text("topic", lane->topic),
             log_number("partition", lane->partition), log_number("leader", lane->leader),
@@ -403,7 +420,7 @@ static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct pu
         lane->in_doubt_since_mono_ms = 0;
         if (lane->state == LANE_PAUSED)
             return;
-        pause_lane(lane, "all brokers are down", now);
+        pause_lane(f, lane, "all brokers are down", now);
         purge->is_due = true;
     }
 }
@@ -411,9 +428,8 @@ static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct pu
 /* The lane's lock is held. */
 static void look_after(struct flow *f, struct lane *lane, int64_t now, struct purge *purge)
 {
-    int64_t stall_ms = f->options.deadline_ms * STALL_PERCENT / 100;
-    if (lane_is_stalled(lane, stall_ms, now)) {
-        pause_lane(lane, "no acknowledgement in time", now);
+    if (lane_is_stalled(lane, stall_ms(f), now)) {
+        pause_lane(f, lane, "no acknowledgement in time", now);
         purge->is_due = true;
     }
     if (lane->state == LANE_PAUSED || lane->in_doubt_since_mono_ms != 0)
@@ -676,6 +692,7 @@ static void learn_topic(struct flow *f, const struct rd_kafka_metadata_topic *me
     struct topic *topic = topic_map_find(&f->map, metadata->topic);
     if (topic == NULL)
         return;
+    topic->told_in_round = f->metadata_round;
     switch (metadata->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         break;
@@ -702,23 +719,16 @@ static void learn_topic(struct flow *f, const struct rd_kafka_metadata_topic *me
     }
 }
 
-static bool metadata_names(const struct rd_kafka_metadata *metadata, const char *topic)
-{
-    for (int i = 0; i < metadata->topic_cnt; i++)
-        if (strcmp(metadata->topics[i].topic, topic) == 0)
-            return true;
-    return false;
-}
-
 void flow_on_metadata(void *ctx, const struct rd_kafka_metadata *metadata, bool complete)
 {
     struct flow *f = ctx;
     pthread_rwlock_wrlock(&f->lock);
+    f->metadata_round++;
     for (int i = 0; i < metadata->topic_cnt; i++)
         learn_topic(f, &metadata->topics[i]);
     for (size_t i = 0; complete && i < f->map.len; i++) {
         struct topic *topic = f->map.items[i];
-        if (topic->partitions_len == 0 && !metadata_names(metadata, topic->name))
+        if (topic->partitions_len == 0 && topic->told_in_round != f->metadata_round)
             topic->missing = true;
     }
     pthread_rwlock_unlock(&f->lock);

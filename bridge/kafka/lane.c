@@ -53,12 +53,12 @@ static bool is_reserved(const struct lane *lane)
     return !list_is_empty(&lane->sent) && lane->sent.previous->is_alone;
 }
 
-enum lane_gate lane_gate(const struct lane *lane)
+enum lane_gate lane_gate(const struct lane *lane, int64_t now_mono_ms)
 {
     bool is_free = list_is_empty(&lane->held) && !is_reserved(lane);
     switch (lane->state) {
     case LANE_PAUSED:
-        return LANE_GATE_REFUSE;
+        return now_mono_ms < lane->refuses_at_mono_ms ? LANE_GATE_HOLD : LANE_GATE_REFUSE;
     case LANE_FLOWING:
         return is_free ? LANE_GATE_SEND : LANE_GATE_HOLD;
     case LANE_TRIAL:
@@ -146,9 +146,10 @@ bool lane_is_stalled(const struct lane *lane, int64_t stall_ms, int64_t now_mono
     return false;
 }
 
-void lane_pause(struct lane *lane, int64_t now_mono_ms)
+void lane_pause(struct lane *lane, int64_t grace_ms, int64_t now_mono_ms)
 {
     lane->is_fruitless = lane->state == LANE_TRIAL;
+    lane->refuses_at_mono_ms = now_mono_ms + (lane->is_fruitless ? 0 : grace_ms);
     lane->state = LANE_PAUSED;
     lane->paused_at_mono_ms = now_mono_ms;
 }

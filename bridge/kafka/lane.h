@@ -9,8 +9,9 @@
  *                                                 └────────────────────────-┘
  *
  * FLOWING  new records go to the client at once.
- * PAUSED   new records are refused; those accepted before wait in `held`, in our hands, until their
- *          callback's time is over.
+ * PAUSED   what was accepted waits in `held`, in our hands, until its callback's time is over; new
+ *          records join it as long as the oldest may still make it (an election is under way), and
+ *          are refused from then on.
  * TRIAL    the leader answers requests again, but has not acknowledged a record yet (it may lack
  *          in-sync replicas): a few records go out, the others wait in `held`, or are refused when
  * the trial before this one was fruitless.
@@ -65,6 +66,7 @@ struct lane {
     bool active; /* in the list of those that the delivery thread looks at */
     struct lane *next_active;
     int64_t paused_at_mono_ms;
+    int64_t refuses_at_mono_ms;     /* when a pause begins to refuse new records */
     int64_t in_doubt_since_mono_ms; /* all brokers were said to be down; 0: no doubt */
     int64_t trial_at_mono_ms;       /* of the trial's first record; 0: none yet */
     unsigned trial_room;
@@ -87,7 +89,7 @@ enum lane_gate {
 };
 
 /* What happens to a new record now. */
-enum lane_gate lane_gate(const struct lane *lane);
+enum lane_gate lane_gate(const struct lane *lane, int64_t now_mono_ms);
 
 /* Gives a new entry its place in the order. */
 void lane_enter(struct lane *lane, struct lane_entry *entry, int64_t now_mono_ms);
@@ -113,7 +115,7 @@ int64_t lane_wait_ms(const struct lane *lane, int64_t now_mono_ms);
 
 /* Whether it is time for lane_pause(). */
 bool lane_is_stalled(const struct lane *lane, int64_t stall_ms, int64_t now_mono_ms);
-void lane_pause(struct lane *lane, int64_t now_mono_ms);
+void lane_pause(struct lane *lane, int64_t grace_ms, int64_t now_mono_ms);
 void lane_try(struct lane *lane);
 
 /* Whether the oldest record in the client went to a broker that no longer leads the partition. */

@@ -19,6 +19,9 @@
 #define KEEPER_INTERVAL_MS 100
 #define MEND_INTERVAL_MS 3000
 
+/* How often new credentials are tried while the brokers do not take them. */
+#define RELOAD_INTERVAL_MS 5000
+
 /* The delivery thread looks after its lanes at least this often. */
 #define POLL_MS 20
 
@@ -35,11 +38,15 @@ struct producer {
 
     pthread_mutex_t replace_lock; /* one replacement at a time; guards what follows */
     uint8_t fingerprint[CRYPTO_SHA256_SIZE];
+    bool wants_reload; /* the last one could not prove itself */
 
     pthread_mutex_t keeper_lock; /* guards what follows */
     pthread_cond_t keeper_wakes;
     bool is_stopping;
-    int64_t mended_at_mono_ms; /* the keeper's own */
+
+    /* The keeper's own. */
+    int64_t mended_at_mono_ms;
+    int64_t reloaded_at_mono_ms;
 };
 
 DEFINE_CLEANUP(struct instance *, instance_unref)
@@ -113,6 +120,7 @@ enum status producer_reload(struct producer *p, struct diag *diag)
     if (memcmp(fingerprint, p->fingerprint, sizeof fingerprint) != 0)
         status =
             replace(p, "credentials or certificates changed", flow_is_healthy(p->flow, NULL), diag);
+    p->wants_reload = status == STATUS_UNAVAILABLE;
     pthread_mutex_unlock(&p->replace_lock);
     return status;
 }
@@ -145,6 +153,21 @@ static void mend(struct producer *p)
     pthread_mutex_unlock(&p->replace_lock);
 }
 
+/* Tries a replacement again whose credentials the brokers did not know yet. */
+static void reload_again(struct producer *p)
+{
+    pthread_mutex_lock(&p->replace_lock);
+    bool is_due = p->wants_reload && clock_mono_ms() - p->reloaded_at_mono_ms >= RELOAD_INTERVAL_MS;
+    pthread_mutex_unlock(&p->replace_lock);
+    if (!is_due)
+        return;
+    p->reloaded_at_mono_ms = clock_mono_ms();
+    struct diag diag = {0};
+    if (producer_reload(p, &diag) != STATUS_OK)
+        LOG(KAFKA_LOGGED, log_text("error", "the producer is not replaced yet"),
+            log_text("message", diag.text));
+}
+
 static void *keeper_main(void *ctx)
 {
     struct producer *p = ctx;
@@ -160,6 +183,7 @@ static void *keeper_main(void *ctx)
             break;
         pthread_mutex_unlock(&p->keeper_lock);
         mend(p);
+        reload_again(p);
         pthread_mutex_lock(&p->keeper_lock);
     }
     pthread_mutex_unlock(&p->keeper_lock);

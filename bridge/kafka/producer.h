@@ -54,11 +54,14 @@ struct event_sink *producer_sink(struct producer *p);
 
 /* Reads the secret and certificate files again and, when one of them changed, replaces the
  * librdkafka instance: the new one takes new records at once, the old one delivers what it holds.
- * Errors: STATUS_INVALID: the old instance goes on, diag says why. STATUS_NOMEM.
+ * Errors: the old instance goes on, diag says why: STATUS_INVALID a file cannot be used;
+ * STATUS_UNAVAILABLE the brokers do not take the new credentials, which is tried again every few
+ * seconds. STATUS_NOMEM.
  */
 enum status producer_reload(struct producer *p, struct diag *diag) MUST_CHECK;
 
-/* Fetches metadata of further topics ahead, e.g. of routes that came with a reload. */
+/* Fetches metadata of further topics ahead, e.g. of routes that came with a reload: for at most a
+ * second, so it is called before the routes serve. */
 void producer_add_topics(struct producer *p, const char *const *topics, size_t topics_len);
 
 /* Whether the brokers acknowledge, as far as is known: for /readyz?verbose. */

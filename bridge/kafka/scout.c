@@ -22,7 +22,7 @@
 
 /* The pause between two questions of the same kind. */
 #define PROBE_INTERVAL_MS 100
-#define METADATA_INTERVAL_MS 100
+#define METADATA_INTERVAL_MS 50
 
 /* A probe nobody has wanted for this long is over. */
 #define PROBE_WANTED_MS 1000
@@ -33,6 +33,7 @@ struct leader {
     int32_t partition;
     int64_t wanted_at_mono_ms;
     int64_t asked_at_mono_ms;
+    int timeout_ms; /* of the next question */
     bool is_busy;
     struct scout_findings findings;
 };
@@ -69,18 +70,27 @@ static void wait_ms(struct scout *s, int64_t timeout_ms)
     pthread_cond_timedwait(&s->changed, &s->lock, &until);
 }
 
+static int longer(int timeout_ms)
+{
+    return timeout_ms * 2 < SCOUT_TIMEOUT_MAX_MS ? timeout_ms * 2 : SCOUT_TIMEOUT_MAX_MS;
+}
+
 /* --- metadata ----------------------------------------------------------------------------------
  */
 
 /* Returns whether the cluster answered. With allow.auto.create.topics=false neither form creates a
  * topic; the third one, "all topics known locally", would when all are cached.
  * Source: rd_kafka_metadata, rdkafka_metadata.c 2.0.2. */
-static bool ask_metadata(struct scout *s, struct instance *in, rd_kafka_topic_t *topic)
+static bool ask_metadata(struct scout *s, struct instance *in, rd_kafka_topic_t *topic,
+                         int *timeout_ms)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     bool complete = topic == NULL;
-    if (rd_kafka_metadata(instance_handle(in), complete, topic, &metadata, SCOUT_TIMEOUT_MS) != 0)
+    if (rd_kafka_metadata(instance_handle(in), complete, topic, &metadata, *timeout_ms) != 0) {
+        *timeout_ms = longer(*timeout_ms);
         return false;
+    }
+    *timeout_ms = SCOUT_TIMEOUT_MIN_MS;
     s->callbacks.on_metadata(s->callbacks.ctx, metadata, complete);
     rd_kafka_metadata_destroy(metadata);
     return true;
@@ -92,19 +102,20 @@ static void topic_release(rd_kafka_topic_t **topic)
         rd_kafka_topic_destroy(*topic);
 }
 
-static void refresh(struct scout *s, const char *const *wanted, size_t len, bool all)
+static void refresh(struct scout *s, const char *const *wanted, size_t len, bool all,
+                    int *timeout_ms)
 {
     CLEANUP(instance_unref_scoped) struct instance *in = s->callbacks.instance(s->callbacks.ctx);
     if (in == NULL)
         return;
     if (all || len > TOPICS_ONE_BY_ONE_MAX) {
-        (void)ask_metadata(s, in, NULL);
+        (void)ask_metadata(s, in, NULL, timeout_ms);
         return;
     }
     for (size_t i = 0; i < len; i++) {
         CLEANUP(topic_release)
         rd_kafka_topic_t *topic = rd_kafka_topic_new(instance_handle(in), wanted[i], NULL);
-        if (topic != NULL && !ask_metadata(s, in, topic))
+        if (topic != NULL && !ask_metadata(s, in, topic, timeout_ms))
             return; /* who still wants it asks again */
     }
 }
@@ -112,6 +123,7 @@ static void refresh(struct scout *s, const char *const *wanted, size_t len, bool
 static void *refresher_main(void *ctx)
 {
     struct scout *s = ctx;
+    int timeout_ms = SCOUT_TIMEOUT_MIN_MS;
     pthread_mutex_lock(&s->lock);
     while (!s->is_stopping) {
         if (s->wanted_len == 0 && !s->wants_all) {
@@ -126,7 +138,7 @@ static void *refresher_main(void *ctx)
         s->wants_all = false;
         pthread_mutex_unlock(&s->lock);
         int64_t next = clock_mono_ms() + METADATA_INTERVAL_MS;
-        refresh(s, wanted, len, all);
+        refresh(s, wanted, len, all, &timeout_ms);
         pthread_mutex_lock(&s->lock);
         s->rounds++;
         pthread_cond_broadcast(&s->changed);
@@ -169,21 +181,21 @@ void scout_wait_for_metadata(struct scout *s, int64_t until_mono_ms)
 /* Whether the partition's leader answers a question for its last offset.
  * Source: rd_kafka_offsets_for_times goes to the leader and honours its timeout (rdkafka.c 2.0.2);
  * rd_kafka_query_watermark_offsets may hang there (fixed from 2.1 to 2.12). */
-static bool leader_answers(struct instance *in, const char *topic, int32_t partition)
+static bool leader_answers(struct instance *in, const char *topic, int32_t partition,
+                           int timeout_ms)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
-    rd_kafka_resp_err_t err =
-        rd_kafka_offsets_for_times(instance_handle(in), list, SCOUT_TIMEOUT_MS);
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(instance_handle(in), list, timeout_ms);
     bool answers = err == 0 && list->elems[0].err == 0;
     rd_kafka_topic_partition_list_destroy(list);
     return answers;
 }
 
-static bool probe(struct scout *s, const char *topic, int32_t partition)
+static bool probe(struct scout *s, const char *topic, int32_t partition, int timeout_ms)
 {
     CLEANUP(instance_unref_scoped) struct instance *in = s->callbacks.instance(s->callbacks.ctx);
-    return in != NULL && leader_answers(in, topic, partition);
+    return in != NULL && leader_answers(in, topic, partition, timeout_ms);
 }
 
 static bool is_wanted(const struct leader *l, int64_t now)
@@ -222,13 +234,15 @@ static void *prober_main(void *ctx)
         }
         const char *topic = l->topic;
         int32_t partition = l->partition;
+        int timeout_ms = l->timeout_ms;
         int64_t asked_at = clock_mono_ms();
         l->asked_at_mono_ms = asked_at;
         l->is_busy = true;
         pthread_mutex_unlock(&s->lock);
-        bool answers = probe(s, topic, partition);
+        bool answers = probe(s, topic, partition, timeout_ms);
         pthread_mutex_lock(&s->lock);
         l->is_busy = false;
+        l->timeout_ms = answers ? SCOUT_TIMEOUT_MIN_MS : longer(timeout_ms);
         if (answers)
             l->findings.answered_at_mono_ms = asked_at;
         else
@@ -256,7 +270,7 @@ static struct leader *claim_leader(struct scout *s, int32_t id, int64_t now)
         if (!s->leaders[i].is_busy && !is_wanted(&s->leaders[i], now))
             l = &s->leaders[i];
     if (l != NULL)
-        *l = (struct leader){.id = id};
+        *l = (struct leader){.id = id, .timeout_ms = SCOUT_TIMEOUT_MIN_MS};
     return l;
 }
 

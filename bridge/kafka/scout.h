@@ -22,12 +22,15 @@ struct scout_callbacks {
  */
 enum status scout_new(const struct scout_callbacks *callbacks, struct scout **ret) MUST_CHECK;
 
-/* Waits for questions under way: at most SCOUT_TIMEOUT_MS. */
+/* Waits for questions under way: at most SCOUT_TIMEOUT_MAX_MS. */
 void scout_stop(struct scout *s);
 void scout_free(struct scout *s);
 
-/* How long one question may take before another broker, or the same one again, is asked. */
-#define SCOUT_TIMEOUT_MS 400
+/* How long one question may take before another broker, or the same one again, is asked: short, so
+ * that a mute broker costs little; twice as long after each silence, since the brokers may just be
+ * far away. */
+#define SCOUT_TIMEOUT_MIN_MS 250
+#define SCOUT_TIMEOUT_MAX_MS 2000
 
 /* Asks soon who leads the topic's partitions. The name is borrowed until scout_stop().
  * Thread: any; never blocks for long. */

@@ -24,6 +24,7 @@ struct topic {
     size_t lanes_len;       /* allocated; only grows */
     int32_t partitions_len; /* 0: unknown, or the topic is missing */
     bool missing;           /* the cluster says that there is no such topic */
+    uint64_t told_in_round; /* of the cluster's answers, the last that named it */
     struct counter *results[TOPIC_RESULTS];
     struct topic *next_in_bucket;
 };

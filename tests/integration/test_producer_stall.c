@@ -72,7 +72,7 @@ of_what_a_frozen_broker_left_unacknowledged_only_what_was_on_the_wire_arrives(vo
         snprintf(value, sizeof value, "frozen-%d", i);
         outcomes[i] = fixture_publish(&f, key, value, 1);
         refused_at_once += outcomes[i]->accepted != STATUS_OK;
-        wait_ms(5);
+        wait_ms(8);
     }
     assert_true(refused_at_once > 0);
     wait_ms(2500);

@@ -24,7 +24,7 @@ static void init(struct fixture *f)
 /* What publish does. Returns what the gate said. */
 static enum lane_gate publish(struct fixture *f, int64_t now)
 {
-    enum lane_gate gate = lane_gate(&f->lane);
+    enum lane_gate gate = lane_gate(&f->lane, now);
     struct lane_entry *entry = &f->entries[f->len];
     if (gate != LANE_GATE_REFUSE) {
         f->len++;
@@ -88,10 +88,27 @@ static void a_paused_lane_refuses_and_is_not_stalled_again(void **state)
     struct fixture f;
     init(&f);
     publish(&f, 100);
-    lane_pause(&f.lane, 1200);
+    lane_pause(&f.lane, 0, 1200);
     assert_int_equal(publish(&f, 1201), LANE_GATE_REFUSE);
     assert_false(lane_is_stalled(&f.lane, STALL_MS, 9999));
     assert_null(lane_next_to_send(&f.lane));
+    lane_done(&f.lane);
+}
+
+static void new_records_join_a_pause_while_the_oldest_may_still_make_it(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f);
+    publish(&f, 100);
+    lane_pause(&f.lane, 500, 1200);
+    assert_int_equal(publish(&f, 1699), LANE_GATE_HOLD);
+    assert_null(lane_next_to_send(&f.lane));
+    assert_int_equal(publish(&f, 1700), LANE_GATE_REFUSE);
+    lane_try(&f.lane);
+    assert_ptr_equal(lane_next_to_send(&f.lane), &f.entries[1]);
+    lane_pause(&f.lane, 500, 2800); /* fruitless: nobody is waited for any more */
+    assert_int_equal(publish(&f, 2801), LANE_GATE_REFUSE);
     lane_done(&f.lane);
 }
 
@@ -130,7 +147,7 @@ static void a_trial_sends_a_few_and_holds_the_rest(void **state)
     (void)state;
     struct fixture f;
     init(&f);
-    lane_pause(&f.lane, 100);
+    lane_pause(&f.lane, 0, 100);
     lane_try(&f.lane);
     for (int i = 0; i < LANE_TRIAL_WINDOW; i++)
         assert_int_equal(publish(&f, 200), LANE_GATE_SEND);
@@ -147,13 +164,13 @@ static void a_trial_without_acknowledgement_stalls_from_its_first_record_on(void
     (void)state;
     struct fixture f;
     init(&f);
-    lane_pause(&f.lane, 100);
+    lane_pause(&f.lane, 0, 100);
     lane_try(&f.lane);
     assert_false(lane_is_stalled(&f.lane, STALL_MS, 99999)); /* nothing was tried yet */
     publish(&f, 5000);
     assert_false(lane_is_stalled(&f.lane, STALL_MS, 6000));
     assert_true(lane_is_stalled(&f.lane, STALL_MS, 6001));
-    lane_pause(&f.lane, 6001);
+    lane_pause(&f.lane, 0, 6001);
     lane_try(&f.lane);
     assert_false(lane_is_stalled(&f.lane, STALL_MS, 7000)); /* a new trial has a new clock */
     lane_done(&f.lane);
@@ -166,7 +183,7 @@ static void stragglers_of_an_outage_do_not_stall_the_lane_again(void **state)
     init(&f);
     publish(&f, 100);
     publish(&f, 100);
-    lane_pause(&f.lane, 1200);
+    lane_pause(&f.lane, 0, 1200);
     acknowledge(&f, 0); /* the broker is back; the other report is still to come */
     assert_int_equal(f.lane.state, LANE_FLOWING);
     assert_false(lane_is_stalled(&f.lane, STALL_MS, 5000));
@@ -203,10 +220,10 @@ static void a_fruitless_trial_makes_the_next_one_refuse_what_it_cannot_send(void
     (void)state;
     struct fixture f;
     init(&f);
-    lane_pause(&f.lane, 100);
+    lane_pause(&f.lane, 0, 100);
     lane_try(&f.lane);
     publish(&f, 200);
-    lane_pause(&f.lane, 1300);
+    lane_pause(&f.lane, 0, 1300);
     lane_try(&f.lane);
     for (int i = 0; i < LANE_TRIAL_WINDOW; i++)
         assert_int_equal(publish(&f, 1400), LANE_GATE_SEND);
@@ -246,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_new_lane_sends_at_once),
         cmocka_unit_test(the_oldest_record_decides_when_a_lane_is_stalled),
         cmocka_unit_test(a_paused_lane_refuses_and_is_not_stalled_again),
+        cmocka_unit_test(new_records_join_a_pause_while_the_oldest_may_still_make_it),
         cmocka_unit_test(what_comes_back_is_held_in_the_order_of_acceptance),
         cmocka_unit_test(a_new_record_queues_behind_held_ones),
         cmocka_unit_test(a_trial_sends_a_few_and_holds_the_rest),
