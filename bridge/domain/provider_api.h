@@ -153,6 +153,11 @@ struct wanted {
     size_t enabled_events_len;
 };
 
+/* Bounds of the arenas that an expansion, and a listing with its answers, surely fit into, in
+ * bytes; almost all use a few kilobytes. */
+#define EXPANSION_ARENA_MAX (64U << 20)
+#define LISTING_ARENA_MAX (64U << 20)
+
 /* What of an account's declaration is wrong. */
 enum expansion_field {
     EXPANSION_ACCOUNT = 0,
@@ -220,7 +225,6 @@ struct provider_api {
                                const struct provider_answer *answer, const char *callback_url,
                                struct arena *a, struct created *ret);
     /* Of a delete, and of an activate. */
-    enum status (*read_change)(const struct provider_credentials *c,
-                               const struct provider_answer *answer, struct arena *a,
-                               struct provider_outcome *ret);
+    void (*read_change)(const struct provider_credentials *c, const struct provider_answer *answer,
+                        struct provider_outcome *ret);
 };

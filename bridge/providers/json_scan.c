@@ -418,7 +418,7 @@ static size_t skip_string(struct bytes text, size_t at)
     return at + 1;
 }
 
-/* Behind the value at `at`: the next comma or end of the object it stands in. */
+/* Behind the value at `at`, which ends at the next comma or the end of what it stands in. */
 static size_t skip_value(struct bytes text, size_t at)
 {
     for (size_t open = 0; at < text.len;) {
@@ -427,7 +427,7 @@ static size_t skip_value(struct bytes text, size_t at)
             at = skip_string(text, at);
             continue;
         }
-        if (open == 0 && (c == ',' || c == '}'))
+        if (open == 0 && (c == ',' || c == '}' || c == ']'))
             break;
         open += c == '{' || c == '[';
         open -= c == '}' || c == ']';
@@ -460,6 +460,19 @@ bool json_scan_next_member(struct bytes object, size_t *at, struct json_member *
     ret->value = bytes_of(object.data + value, end - value);
     ret->whole = bytes_of(object.data + start, end - start);
     *at = end;
+    return true;
+}
+
+bool json_scan_next_element(struct bytes array, size_t *at, struct bytes *ret)
+{
+    size_t start = skip_space(array, *at);
+    if (array.data[start] == ']')
+        return false;
+    start = skip_space(array, start + 1); /* behind "[" or "," */
+    if (array.data[start] == ']')
+        return false;
+    *at = skip_value(array, start);
+    *ret = bytes_of(array.data + start, *at - start);
     return true;
 }
 

@@ -54,6 +54,10 @@ struct json_member {
 /* The member after *at, which starts at 0 and moves. Returns false behind the last one. */
 bool json_scan_next_member(struct bytes object, size_t *at, struct json_member *ret);
 
+/* The element after *at, which starts at 0 and moves, without white space around it. Returns false
+ * behind the last one. */
+bool json_scan_next_element(struct bytes array, size_t *at, struct bytes *ret);
+
 /* However the key is spelled: "\u0061ccount" is "account". */
 bool json_scan_key_is(struct bytes key, const char *name);
 

@@ -54,7 +54,7 @@ static enum requirement read_requirement(int field, const char *key,
 }
 
 static void read_integration(const char *key, const struct node *n, struct load *l,
-                             struct integration *ret)
+                             struct integration_override *ret)
 {
     char full[256];
     snprintf(full, sizeof(full), "%s.%s", key, n->key);
@@ -65,23 +65,29 @@ static void read_integration(const char *key, const struct node *n, struct load 
     const struct node *values[FIELDS_MAX];
     if (!field_collect(integration_fields, full, n, l, values))
         return;
-    *ret = (struct integration){
+    struct text_list resources =
+        field_texts(&integration_fields[RESOURCES], full, values[RESOURCES], l);
+    struct text_list events = field_texts(&integration_fields[EVENTS], full, values[EVENTS], l);
+    *ret = (struct integration_override){
         .system = load_copy(l, n->key),
         .resource = read_requirement(RESOURCE, full, values, l),
         .event_type = read_requirement(EVENT_TYPE, full, values, l),
         .company_id = read_requirement(COMPANY_ID, full, values, l),
-        .resources = field_texts(&integration_fields[RESOURCES], full, values[RESOURCES], l),
-        .events = field_texts(&integration_fields[EVENTS], full, values[EVENTS], l),
+        .resources = resources.items,
+        .resources_len = resources.len,
+        .events = events.items,
+        .events_len = events.len,
     };
 }
 
 void integrations_read(const char *key, const struct node *map, struct load *l,
-                       struct integrations *ret)
+                       struct integration_overrides *ret)
 {
     size_t len = 0;
     for (const struct node *n = map->first; n != NULL; n = n->next)
         len++;
-    struct integrations integrations = {load_alloc(l, len + 1, sizeof(*integrations.items)), 0};
+    struct integration_overrides integrations = {
+        load_alloc(l, len + 1, sizeof(*integrations.items)), 0};
     for (const struct node *n = map->first; n != NULL && integrations.items != NULL; n = n->next)
         read_integration(key, n, l, &integrations.items[integrations.len++]);
     *ret = integrations;
@@ -96,32 +102,32 @@ static void print_requirement(const char *name, enum requirement value, const ch
     *separator = ", ";
 }
 
-static void print_texts(const char *name, const struct text_list *texts, const char **separator,
-                        struct buf *ret)
+static void print_texts(const char *name, const char **texts, size_t texts_len,
+                        const char **separator, struct buf *ret)
 {
-    if (texts->items == NULL)
+    if (texts == NULL)
         return;
     buf_printf(ret, "%s\"%s\": [", *separator, name);
-    for (size_t i = 0; i < texts->len; i++) {
+    for (size_t i = 0; i < texts_len; i++) {
         buf_append_text(ret, i == 0 ? "" : ", ");
-        json_text_string(ret, bytes_of_text(texts->items[i]));
+        json_text_string(ret, bytes_of_text(texts[i]));
     }
     buf_append_text(ret, "]");
     *separator = ", ";
 }
 
-void integrations_print(const struct integrations *i, struct buf *ret)
+void integrations_print(const struct integration_overrides *i, struct buf *ret)
 {
     buf_append_text(ret, "{");
     for (size_t n = 0; n < i->len; n++) {
-        const struct integration *in = &i->items[n];
+        const struct integration_override *in = &i->items[n];
         const char *separator = "";
         buf_printf(ret, "%s\"%s\": {", n == 0 ? "" : ", ", in->system);
         print_requirement("company_id", in->company_id, &separator, ret);
         print_requirement("event_type", in->event_type, &separator, ret);
-        print_texts("events", &in->events, &separator, ret);
+        print_texts("events", in->events, in->events_len, &separator, ret);
         print_requirement("resource", in->resource, &separator, ret);
-        print_texts("resources", &in->resources, &separator, ret);
+        print_texts("resources", in->resources, in->resources_len, &separator, ret);
         buf_append_text(ret, "}");
     }
     buf_append_text(ret, "}");

@@ -9,7 +9,7 @@ extern const struct field integration_fields[];
 
 /* Reads a map of systems; only its shape is checked. */
 void integrations_read(const char *key, const struct node *map, struct load *l,
-                       struct integrations *ret);
+                       struct integration_overrides *ret);
 
 /* Appends a flow map. */
-void integrations_print(const struct integrations *i, struct buf *ret);
+void integrations_print(const struct integration_overrides *i, struct buf *ret);

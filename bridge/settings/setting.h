@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bridge/base/address.h"
+#include "bridge/domain/integration_override.h"
 #include "bridge/settings/document.h"
 
 struct load;
@@ -24,28 +25,6 @@ struct properties {
     size_t len;
 };
 
-/* Whether a parameter of a provider's request is needed; UNSET leaves it to the built-in table. */
-enum requirement {
-    REQUIREMENT_UNSET = 0,
-    REQUIREMENT_REQUIRED,
-    REQUIREMENT_OPTIONAL,
-    REQUIREMENT_UNSUPPORTED,
-};
-
-struct integration {
-    const char *system;
-    enum requirement resource;
-    enum requirement event_type;
-    enum requirement company_id;
-    struct text_list resources; /* items == NULL: not given */
-    struct text_list events;    /* items == NULL: not given */
-};
-
-struct integrations {
-    struct integration *items;
-    size_t len;
-};
-
 /* The member's type by kind. */
 typedef bool setting_type_BOOL;
 typedef uint32_t setting_type_U32;
@@ -63,7 +42,7 @@ typedef const char *setting_type_URL;
 typedef const char *setting_type_PUBLIC_URL;
 typedef struct text_list setting_type_PUBLIC_URLS;
 typedef struct properties setting_type_PROPERTIES;
-typedef struct integrations setting_type_INTEGRATIONS;
+typedef struct integration_overrides setting_type_INTEGRATIONS;
 
 enum setting_kind {
     SETTING_BOOL = 0,

@@ -3,19 +3,17 @@
 
 #include <stdbool.h>
 
-/* Whether a subscription of this system may name something. */
-enum integration_rule {
-    INTEGRATION_UNSUPPORTED = 0, /* sending it is an error, or a warning */
-    INTEGRATION_OPTIONAL,
-    INTEGRATION_REQUIRED,
-};
+#include "bridge/base/arena.h"
+#include "bridge/base/status.h"
+#include "bridge/domain/integration_override.h"
 
+/* A rule is never UNSET here. */
 struct integration {
     const char *system; /* "exact-nl", as Maesn spells it */
-    enum integration_rule environment;
-    enum integration_rule company_id; /* optional: needed unless the end user has chosen one */
-    enum integration_rule resource;
-    enum integration_rule event_type;
+    enum requirement environment;
+    enum requirement company_id; /* OPTIONAL: needed unless the end user has chosen one */
+    enum requirement resource;
+    enum requirement event_type;
     const char *const *resources;   /* a NULL ends the list; empty: Maesn chooses */
     const char *const *event_types; /* likewise */
     bool sends_arrays;              /* several events in one callback */
@@ -26,3 +24,12 @@ extern const struct integration integrations[];
 
 /* The row of this system, or NULL. Static. */
 const struct integration *integration_of(const char *system);
+
+/* The row of this system as the operator has changed it; one that the table lacks names what its
+ * override lists, and nothing else. *ret is NULL when there is neither.
+ *
+ * Owns:   *ret is static, or lives in the arena and points into the override.
+ * Errors: STATUS_NOMEM.
+ */
+enum status integration_resolve(const char *system, const struct integration_overrides *overrides,
+                                struct arena *a, const struct integration **ret) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include "bridge/providers/elements.h"
 #include "bridge/providers/json_scan.h"
 #include "bridge/providers/maesn/integrations.h"
+#include "bridge/providers/maesn/maesn_api.h"
 #include "bridge/providers/unified.h"
 
 static bool maesn_knows_system(const char *system)
@@ -129,4 +130,5 @@ const struct provider maesn = {
     .knows_system = maesn_knows_system,
     .verify = maesn_verify,
     .unify = maesn_unify,
+    .api = &maesn_api,
 };

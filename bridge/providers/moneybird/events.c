@@ -30,9 +30,32 @@ const char *events_name(size_t n)
     return rows[n].name;
 }
 
+struct moneybird_meaning events_nth_meaning(size_t n)
+{
+    return (struct moneybird_meaning){rows[n].resource, rows[n].event_type};
+}
+
 static int compare_names(const void *key, const void *row)
 {
     return strcmp(key, ((const struct row *)row)->name);
+}
+
+static const struct row *row_of(const char *action)
+{
+    return bsearch(action, rows, ROWS, sizeof(rows[0]), compare_names);
+}
+
+bool events_is_listed(const char *action)
+{
+    return row_of(action) != NULL;
+}
+
+bool events_is_group(const char *name)
+{
+    for (size_t i = 0; i < GROUPS; i++)
+        if (strcmp(groups[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 /* The group that the name begins with, or is; the longest of them; NULL for none. */
@@ -86,7 +109,7 @@ static enum status meaning_of_unlisted(const char *action, struct arena *a,
 
 enum status events_meaning(const char *action, struct arena *a, struct moneybird_meaning *ret)
 {
-    const struct row *row = bsearch(action, rows, ROWS, sizeof(rows[0]), compare_names);
+    const struct row *row = row_of(action);
     if (row == NULL)
         return meaning_of_unlisted(action, a, ret);
     *ret = (struct moneybird_meaning){row->resource, row->event_type};

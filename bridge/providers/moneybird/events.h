@@ -21,6 +21,12 @@ enum status events_meaning(const char *action, struct arena *a, struct moneybird
 enum status events_meaning_of_class(const char *entity_type, struct arena *a,
                                     struct moneybird_meaning *ret) MUST_CHECK;
 
-/* How many there are, and the n-th name. */
+/* How many there are, sorted by name; the n-th name, and what it means. */
 size_t events_len(void);
 const char *events_name(size_t n);
+struct moneybird_meaning events_nth_meaning(size_t n);
+
+bool events_is_listed(const char *action);
+
+/* Whether it is the name of a group, which stands for all events that begin with it. */
+bool events_is_group(const char *name);

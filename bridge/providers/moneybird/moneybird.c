@@ -6,6 +6,7 @@
 #include "bridge/providers/elements.h"
 #include "bridge/providers/json_scan.h"
 #include "bridge/providers/moneybird/events.h"
+#include "bridge/providers/moneybird/moneybird_api.h"
 #include "bridge/providers/moneybird/signature.h"
 #include "bridge/providers/moneybird/token_mask.h"
 #include "bridge/providers/unified.h"
@@ -232,4 +233,5 @@ const struct provider moneybird = {
     .knows_system = moneybird_knows_system,
     .verify = moneybird_verify,
     .unify = moneybird_unify,
+    .api = &moneybird_api,
 };

@@ -757,7 +757,7 @@ static void what_is_printed_can_be_loaded_again(void **state)
     CLEANUP(buf_done) struct buf keys;
     buf_init(&keys, 1 << 20);
     assert_int_equal(settings_restart_required(s, t, &keys), 0);
-    assert_string_equal(t->maesn_integrations.items[0].events.items[1], "B");
+    assert_string_equal(t->maesn_integrations.items[0].events[1], "B");
 }
 
 static void only_what_needs_a_restart_is_named(void **state)
