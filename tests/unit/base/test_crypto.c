@@ -216,6 +216,119 @@ static void hex_reads_back_in_either_case(void **state)
     assert_string_equal(text, "00ff7f10");
 }
 
+static size_t hex_to_bytes(const char *text, uint8_t ret[128])
+{
+    size_t len = strlen(text) / 2;
+    assert_true(len <= 128 && hex_decode(bytes_of_text(text), ret, len));
+    return len;
+}
+
+static const struct {
+    const char *key, *nonce, *aad, *plaintext, *sealed;
+} gcm_rows[] = {
+    /* McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)", test case 13: no text */
+    {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000",
+     "", "", "530f8afbc74536b9a963b4f1c4cb738b"},
+    /* test case 14: one block */
+    {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000",
+     "", "00000000000000000000000000000000",
+     "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"},
+    /* test case 16: additional data, and no whole number of blocks */
+    {"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
+     "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b"
+     "5"
+     "25b16aedf5aa0de657ba637b39",
+     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828"
+     "838"
+     "c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b"},
+    /* additional data alone; made with Python's cryptography 48.0.0 */
+    {"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "6465666768696a6b6c6d6e6f",
+     "616164", "", "9edc85d37715943677af73627fac7583"},
+};
+
+static void aes_gcm_agrees_with_its_authors_however_the_additional_data_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(gcm_rows) / sizeof(gcm_rows[0]); i++) {
+        uint8_t key[128], nonce[128], aad[128], text[128], expected[128], out[128];
+        hex_to_bytes(gcm_rows[i].key, key);
+        hex_to_bytes(gcm_rows[i].nonce, nonce);
+        size_t aad_len = hex_to_bytes(gcm_rows[i].aad, aad);
+        struct bytes plaintext = bytes_of(text, hex_to_bytes(gcm_rows[i].plaintext, text));
+        size_t sealed_len = hex_to_bytes(gcm_rows[i].sealed, expected);
+        assert_int_equal(sealed_len, plaintext.len + AES_GCM_TAG_SIZE);
+        for (size_t cut = 0; cut <= aad_len; cut++) {
+            const struct bytes parts[] = {{aad, cut}, {NULL, 0}, {aad + cut, aad_len - cut}};
+            assert_int_equal(aes_gcm_seal(key, nonce, parts, 3, plaintext, out), STATUS_OK);
+            assert_memory_equal(out, expected, sealed_len);
+            struct bytes sealed = bytes_of(expected, sealed_len);
+            assert_int_equal(aes_gcm_open(key, nonce, parts, 3, sealed, out), STATUS_OK);
+            assert_memory_equal(out, text, plaintext.len);
+        }
+    }
+}
+
+/* Each bit of the sealed bytes, the nonce, the key and the additional data. */
+static void a_flipped_bit_is_not_opened_and_nothing_is_handed_out(void **state)
+{
+    (void)state;
+    uint8_t key[128], nonce[128], aad[128], sealed[128], out[128];
+    const struct {
+        uint8_t *bytes;
+        size_t len;
+    } places[] = {
+        {key, hex_to_bytes(gcm_rows[2].key, key)},
+        {nonce, hex_to_bytes(gcm_rows[2].nonce, nonce)},
+        {aad, hex_to_bytes(gcm_rows[2].aad, aad)},
+        {sealed, hex_to_bytes(gcm_rows[2].sealed, sealed)},
+    };
+    const struct bytes aad_part = {aad, places[2].len}, whole = {sealed, places[3].len};
+    for (size_t place = 0; place < 4; place++) {
+        for (size_t bit = 0; bit < places[place].len * 8; bit++) {
+            places[place].bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            memset(out, 0xff, sizeof(out));
+            assert_int_equal(aes_gcm_open(key, nonce, &aad_part, 1, whole, out),
+                             STATUS_UNAUTHENTIC);
+            for (size_t i = 0; i < whole.len - AES_GCM_TAG_SIZE; i++)
+                assert_int_equal(out[i], 0);
+            places[place].bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+    assert_int_equal(aes_gcm_open(key, nonce, &aad_part, 1, whole, out), STATUS_OK);
+    for (size_t len = 0; len < whole.len; len++) { /* cut short */
+        struct bytes cut = bytes_of(sealed, len);
+        assert_int_equal(aes_gcm_open(key, nonce, &aad_part, 1, cut, out), STATUS_UNAUTHENTIC);
+    }
+}
+
+static void base32_is_lower_case_and_has_no_padding(void **state)
+{
+    static const struct {
+        const char *text, *base32;
+    } rows[] = {
+        /* RFC 4648 section 10 */
+        {"", ""},
+        {"f", "my"},
+        {"fo", "mzxq"},
+        {"foo", "mzxw6"},
+        {"foob", "mzxw6yq"},
+        {"fooba", "mzxw6ytb"},
+        {"foobar", "mzxw6ytboi"},
+        /* 128 bits; made with Python's base64 */
+        {"\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9\xfa\xfb\xfc\xfd\xfe\xff",
+         "6dy7f47u6x3pp6hz7l57z7p674"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[32];
+        struct bytes bytes = bytes_of_text(rows[i].text);
+        base32_encode(bytes, text);
+        assert_string_equal(text, rows[i].base32);
+        assert_int_equal(strlen(text), BASE32_LEN(bytes.len));
+    }
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -234,6 +347,9 @@ int main(void)
         cmocka_unit_test(random_bytes_do_not_come_twice),
         cmocka_unit_test(what_is_wiped_is_zero),
         cmocka_unit_test(hex_reads_back_in_either_case),
+        cmocka_unit_test(aes_gcm_agrees_with_its_authors_however_the_additional_data_is_cut),
+        cmocka_unit_test(a_flipped_bit_is_not_opened_and_nothing_is_handed_out),
+        cmocka_unit_test(base32_is_lower_case_and_has_no_padding),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
