@@ -288,7 +288,6 @@ enum status record_form_read(const struct record_form *form, struct bytes json_t
     assert(form->size <= sizeof(record));
     status = read_fields(form, json, record, diag);
     void *copied = status == STATUS_OK ? record_form_copy(form, record) : NULL;
-    crypto_wipe(record, sizeof(record));
     if (status != STATUS_OK)
         return status;
     if (copied == NULL)
