@@ -177,7 +177,8 @@ enum status record_form_write(const struct record_form *form, const void *record
 /* --- JSON, read ---------------------------------------------------------------------------- */
 
 /* jansson 2.14's lexer goes on without the characters it had no memory for (load.c, lex_save()),
- * and so could read another secret than the one that stands there. */
+ * and so reads another secret than the one that stands there: measured by the test that makes each
+ * of its allocations fail. */
 static _Thread_local bool was_short;
 static bool started;
 

@@ -296,6 +296,8 @@ static size_t count_in_heap(const char *text)
             assert_int_equal(sscanf(line, "%lx-%lx", &begin, &end), 2);
     fclose(maps);
     size_t len = end - begin, found = 0;
+    if (len == 0) /* a sanitizer has its own heap */
+        return 0;
     uint8_t *copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int memory = open("/proc/self/mem", O_RDONLY);
     assert_true(copy != MAP_FAILED && memory >= 0);
@@ -324,8 +326,8 @@ static void a_secret_leaves_no_trace_in_the_heap(void **state)
     buf_init(&text, 4096);
     assert_int_equal(buf_reserve(&text, 4096), STATUS_OK);
     assert_int_equal(route_record_write(copy, &text), STATUS_OK);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they have their own heap */
-    assert_int_equal(count_in_heap(secret), 3);                     /* the two records, the JSON */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_int_equal(count_in_heap(secret), 3); /* the two records, the JSON */
 #endif
     route_record_free(r);
     route_record_free(copy);
