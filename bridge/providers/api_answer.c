@@ -167,18 +167,20 @@ void api_answer_change(const char *provider, const struct provider_credentials *
 
 /* --- JSON ----------------------------------------------------------------------------------- */
 
-static const char *flaw_of(enum json_verdict verdict)
+static void tell_flaw(enum json_verdict verdict, const struct json_scan *scan, struct diag *diag)
 {
     switch (verdict) {
     case JSON_TOO_DEEP:
-        return "nested too deep";
+        diag_set(diag, STATUS_INVALID, "the answer's body is nested too deep");
+        return;
     case JSON_DUPLICATE_KEYS:
-        return "an object with the same key twice";
+        diag_set(diag, STATUS_INVALID, "the answer's body has an object with the same key twice");
+        return;
     case JSON_MALFORMED:
     case JSON_WELL_FORMED:
-        break;
+        diag_set(diag, STATUS_INVALID, "the answer's body is no JSON, at byte %zu of %zu", scan->at,
+                 scan->text.len);
     }
-    return "no JSON";
 }
 
 /* The one JSON value that a body is. data == NULL: it is none, diag says where. */
@@ -202,8 +204,7 @@ static enum status read_json(struct bytes body, struct arena *a, struct bytes *r
     if (verdict == JSON_WELL_FORMED)
         *ret = value;
     else
-        diag_set(diag, STATUS_INVALID, "the answer's body is %s, at byte %zu of %zu",
-                 flaw_of(verdict), scan.at, body.len);
+        tell_flaw(verdict, &scan, diag);
     return STATUS_OK;
 }
 
