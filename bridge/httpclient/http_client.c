@@ -138,14 +138,16 @@ static void finish_transfers(struct http_client *c)
 static void start_calls(struct http_client *c, int64_t now)
 {
     struct call *call;
-    while ((call = call_queue_start(c->queue, now)) != NULL)
-        if (transfer_new(c->multi, &c->opt, call, &call->transfer) != STATUS_OK) {
-            struct transfer_end end = {
-                .answer = {.outcome = HTTP_NOT_SENT, .error = "out of memory"},
-                .failed = true,
-                .retry_after_ms = -1};
-            finish(c, call, &end, false);
-        }
+    while ((call = call_queue_start(c->queue, now)) != NULL) {
+        enum status status = transfer_new(c->multi, &c->opt, call, &call->transfer);
+        if (status == STATUS_OK)
+            continue;
+        struct transfer_end end = {.failed = true, .retry_after_ms = -1};
+        end.answer.outcome = HTTP_NOT_SENT;
+        end.answer.error = status == STATUS_NOMEM ? "out of memory"
+                                                  : "this libcurl lacks an option that is needed";
+        finish(c, call, &end, false);
+    }
 }
 
 static void expire_calls(struct http_client *c, int64_t now)

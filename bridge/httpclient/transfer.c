@@ -102,18 +102,19 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 /* --- asking -------------------------------------------------------------------------------------
  */
 
-/* libcurl's setter takes any type: the casts below are what its manual asks for. */
-#define SET(option, value) (is_set = is_set && curl_easy_setopt(e, option, value) == CURLE_OK)
+/* The first failure stays; a long option's value must be a long. */
+#define SET(option, value) (code = code != CURLE_OK ? code : curl_easy_setopt(e, option, value))
 
 /* Where the call goes, and nowhere else: no redirects, no proxy of the environment, no other
  * protocol, no stored credentials. HTTP/1.1: with a stream for each call in one connection its end
  * would leave them all unanswered. */
-static bool set_destination(CURL *e, const struct http_client_options *opt, const struct call *call)
+static CURLcode set_destination(CURL *e, const struct http_client_options *opt,
+                                const struct call *call)
 {
-    bool is_set = true, is_tls = strncmp(call->url, "https:", 6) == 0;
+    bool is_tls = strncmp(call->url, "https:", 6) == 0;
+    CURLcode code = CURLE_OK;
     SET(CURLOPT_URL, call->url);
     SET(CURLOPT_PROTOCOLS_STR, is_tls ? "https" : "http");
-    SET(CURLOPT_REDIR_PROTOCOLS_STR, "");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -127,14 +128,14 @@ static bool set_destination(CURL *e, const struct http_client_options *opt, cons
         SET(CURLOPT_CAINFO, opt->ca_file);
         SET(CURLOPT_CAPATH, NULL);
     }
-    return is_set;
+    return code;
 }
 
 /* QUICK_EXIT: an attempt that ends while a name is looked up does not wait for the resolver.
  * Source: Curl_resolver_kill, lib/asyn-thread.c 7.88.1. */
-static bool set_limits(CURL *e, const struct http_client_options *opt, const struct call *call)
+static CURLcode set_limits(CURL *e, const struct http_client_options *opt, const struct call *call)
 {
-    bool is_set = true;
+    CURLcode code = CURLE_OK;
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)opt->connect_timeout_ms);
     SET(CURLOPT_TIMEOUT_MS, (long)opt->timeout_ms);
@@ -142,12 +143,12 @@ static bool set_limits(CURL *e, const struct http_client_options *opt, const str
     SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)opt->response_max_bytes);
     SET(CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFETIME_S);
     SET(CURLOPT_FRESH_CONNECT, call->method == HTTP_GET ? 0L : 1L);
-    return is_set;
+    return code;
 }
 
-static bool set_request(CURL *e, const struct http_client_options *opt, const struct call *call)
+static CURLcode set_request(CURL *e, const struct http_client_options *opt, const struct call *call)
 {
-    bool is_set = true;
+    CURLcode code = CURLE_OK;
     switch (call->method) {
     case HTTP_GET:
         SET(CURLOPT_HTTPGET, 1L);
@@ -169,12 +170,12 @@ static bool set_request(CURL *e, const struct http_client_options *opt, const st
     }
     SET(CURLOPT_HTTPHEADER, call->headers);
     SET(CURLOPT_USERAGENT, opt->user_agent);
-    return is_set;
+    return code;
 }
 
-static bool set_callbacks(CURL *e, struct transfer *t)
+static CURLcode set_callbacks(CURL *e, struct transfer *t)
 {
-    bool is_set = true;
+    CURLcode code = CURLE_OK;
     SET(CURLOPT_PRIVATE, t);
     SET(CURLOPT_ERRORBUFFER, t->error);
     SET(CURLOPT_PREREQFUNCTION, before_request);
@@ -183,7 +184,21 @@ static bool set_callbacks(CURL *e, struct transfer *t)
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, t);
-    return is_set;
+    return code;
+}
+
+static enum status set_all(CURL *e, struct transfer *t)
+{
+    CURLcode code = set_destination(e, t->opt, t->call);
+    if (code == CURLE_OK)
+        code = set_limits(e, t->opt, t->call);
+    if (code == CURLE_OK)
+        code = set_request(e, t->opt, t->call);
+    if (code == CURLE_OK)
+        code = set_callbacks(e, t);
+    if (code == CURLE_OK)
+        return STATUS_OK;
+    return code == CURLE_OUT_OF_MEMORY ? STATUS_NOMEM : STATUS_INTERNAL;
 }
 
 enum status transfer_new(CURLM *multi, const struct http_client_options *opt,
@@ -197,9 +212,12 @@ enum status transfer_new(CURLM *multi, const struct http_client_options *opt,
     t->started_mono_ms = clock_mono_ms();
     buf_init(&t->body, opt->response_max_bytes);
     t->easy = curl_easy_init();
-    if (t->easy == NULL || !set_destination(t->easy, opt, call) ||
-        !set_limits(t->easy, opt, call) || !set_request(t->easy, opt, call) ||
-        !set_callbacks(t->easy, t) || curl_multi_add_handle(multi, t->easy) != CURLM_OK)
+    if (t->easy == NULL)
+        return STATUS_NOMEM;
+    enum status status = set_all(t->easy, t);
+    if (status != STATUS_OK)
+        return status;
+    if (curl_multi_add_handle(multi, t->easy) != CURLM_OK)
         return STATUS_NOMEM;
     t->multi = multi;
     *ret = TAKE(t);

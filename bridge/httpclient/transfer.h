@@ -24,7 +24,7 @@ struct transfer_end {
 
 /* Begins the attempt.
  * Owns:   on STATUS_OK the caller ends *ret with transfer_free(). opt and call outlive it.
- * Errors: STATUS_NOMEM.
+ * Errors: STATUS_NOMEM. STATUS_INTERNAL this libcurl lacks an option that is needed.
  */
 enum status transfer_new(CURLM *multi, const struct http_client_options *opt,
                          const struct call *call, struct transfer **ret) MUST_CHECK;

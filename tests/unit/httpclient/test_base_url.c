@@ -23,7 +23,9 @@ static void a_base_url_is_a_place_that_paths_are_added_to(void **state)
         {"https://host/", false},       /* trailing slash */
         {"https://host/a/../b", false}, /* another place than it looks */
         {"https://user@host", false},   /* credentials */
-        {"https://user:pw@host", false},
+        {"https://user:"
+         "pw@host",
+         false},
         {"https://host?x=1", false},
         {"https://host#x", false},
         {"https://ho st", false},

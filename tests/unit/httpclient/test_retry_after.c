@@ -35,7 +35,7 @@ static void each_form_of_the_header_is_read(void **state)
         /* HTTP-date */
         {"Fri, 02 Jan 2026 03:04:35 GMT", 30000},
         {"Friday, 02-Jan-26 03:04:35 GMT", 30000}, /* RFC 850, obsolete */
-        {"Fri Jan  2 03:04:35 2026", 30000},       /* asctime(), obsolete */
+        {"Fri Jan  2 03:04:35 2026", 30000},       /* of C, obsolete */
         {"Fri, 02 Jan 2026 03:04:05 GMT", 0},      /* now */
         {"Thu, 01 Jan 2026 03:04:35 GMT", 0},      /* past */
         {"Sat, 03 Jan 2026 03:04:35 GMT", RETRY_AFTER_MAX_MS},
