@@ -9,7 +9,7 @@ files() {
     if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then
         git ls-files --cached --others --exclude-standard
     else
-        find . -type f -not -path './build/*' | sed 's|^\./||'
+        find . -type f -not -path './build/*' -not -path './.git/*' | sed 's|^\./||'
     fi | sort -u | { grep -E "$1" || true; } | while read -r file; do
         if [ -f "$file" ]; then echo "$file"; fi
     done
