@@ -27,9 +27,9 @@ struct compacted_topic_callbacks {
     /* Borrowed for the call. In the order of the offsets within a partition; an older record of a
      * key may come before its latest. */
     void (*on_record)(void *ctx, const struct compacted_topic_record *record);
-    /* The end of a partition was met. `refresh` is the latest compacted_topic_refresh() that this
-     * answers, 0 for the first reading: all that was committed before it was asked for has been
-     * given. */
+    /* The end of a partition was met: the first time, and then once a refresh. `refresh` is the
+     * latest compacted_topic_refresh() that this answers, 0: none; all that was committed before it
+     * was asked for has been given. */
     void (*on_end)(void *ctx, int32_t partition, uint64_t refresh);
     /* The end of every partition was met once; called once, after the last one's on_end. */
     void (*on_caught_up)(void *ctx);

@@ -51,6 +51,10 @@ enum status membership_new(const struct membership_options *opt, struct membersh
  * the coordinator at most two seconds. Thread: not from a callback. */
 void membership_free(struct membership *m);
 
+/* Leaves and joins again: what is assigned is revoked, and assigned anew to whom it may be. For an
+ * owner who has lost a partition's writer. Thread: any, callbacks too. */
+void membership_rejoin(struct membership *m);
+
 /* Until when what is assigned is surely nobody else's: the instant of the last proof + session
  * timeout - MEMBERSHIP_MARGIN_MS. 0 when nothing is. Ask right before each call to the outside: it
  * is past in a process that was stopped, until the coordinator has confirmed the ownership anew.
