@@ -5,6 +5,7 @@
 
 #include "bridge/base/secret.h"
 #include "bridge/domain/account.h"
+#include "bridge/settings/account_expansion.h"
 #include "bridge/settings/declarations.h"
 
 enum {
@@ -146,6 +147,7 @@ static void read_account(struct load *l, const char *key, const struct node *n, 
 {
     struct reading *reading = ctx;
     const struct node *values[FIELDS_MAX];
+    size_t errors = l->problems->errors;
     if (!field_collect(account_fields, key, n, l, values))
         return;
     const struct field *fields = account_fields;
@@ -162,6 +164,8 @@ static void read_account(struct load *l, const char *key, const struct node *n, 
     a.system = copy_or_null(l, load_system(l, key, n, &fields[SYSTEM], values[SYSTEM], a.provider));
     read_subscriptions(l, key, values[SUBSCRIPTIONS], &a);
     read_events_raw(l, key, values[EVENTS_RAW], &a);
+    if (l->problems->errors == errors && l->problems->status == STATUS_OK)
+        account_expansion_check(l, key, n, &a);
     struct account *accounts = declarations_grow(l, reading->accounts, reading->len,
                                                  &reading->capacity, sizeof(*accounts));
     if (accounts == NULL)

@@ -53,18 +53,19 @@ static enum requirement read_requirement(int field, const char *key,
     return found;
 }
 
-static void read_integration(const char *key, const struct node *n, struct load *l,
+/* Returns whether *ret was set. */
+static bool read_integration(const char *key, const struct node *n, struct load *l,
                              struct integration_override *ret)
 {
     char full[256];
     snprintf(full, sizeof(full), "%s.%s", key, n->key);
     if (!account_id_is_valid(n->key)) { /* systems have the form of account ids */
         load_error(l, n->key_place, full, "a system's name, expected %s", FIELD_ID_EXPECTATION);
-        return;
+        return false;
     }
     const struct node *values[FIELDS_MAX];
     if (!field_collect(integration_fields, full, n, l, values))
-        return;
+        return false;
     struct text_list resources =
         field_texts(&integration_fields[RESOURCES], full, values[RESOURCES], l);
     struct text_list events = field_texts(&integration_fields[EVENTS], full, values[EVENTS], l);
@@ -78,6 +79,7 @@ static void read_integration(const char *key, const struct node *n, struct load 
         .events = events.items,
         .events_len = events.len,
     };
+    return true;
 }
 
 void integrations_read(const char *key, const struct node *map, struct load *l,
@@ -89,7 +91,7 @@ void integrations_read(const char *key, const struct node *map, struct load *l,
     struct integration_overrides integrations = {
         load_alloc(l, len + 1, sizeof(*integrations.items)), 0};
     for (const struct node *n = map->first; n != NULL && integrations.items != NULL; n = n->next)
-        read_integration(key, n, l, &integrations.items[integrations.len++]);
+        integrations.len += read_integration(key, n, l, &integrations.items[integrations.len]);
     *ret = integrations;
 }
 

@@ -267,6 +267,15 @@ void load_unknown_provider(struct load *l, const struct node *n, const char *key
     load_mistyped(l, n, full, buf_text(&text));
 }
 
+/* Also one that the operator has added to the built-in table. */
+static bool knows_system(const struct load *l, const struct provider *provider, const char *system)
+{
+    bool native = provider->knows_system(provider->name);
+    return provider->knows_system(system) ||
+           (!native &&
+            integration_overrides_find(&l->settings->maesn_integrations, system) != NULL);
+}
+
 const char *load_system(struct load *l, const char *key, const struct node *whole,
                         const struct field *field, const struct node *n,
                         const struct provider *provider)
@@ -282,7 +291,7 @@ const char *load_system(struct load *l, const char *key, const struct node *whol
     if (system == NULL)
         load_error(l, whole->place, full, "missing, expected a system that %s knows",
                    provider->name);
-    else if (!provider->knows_system(system))
+    else if (!knows_system(l, provider, system))
         load_error(l, n->place, full, "%s, expected a system that %s knows", system,
                    provider->name);
     else

@@ -77,8 +77,8 @@ static struct integration unlisted(const struct integration_override *override)
 {
     return (struct integration){
         .system = override->system,
-        .environment = OPTIONAL,
-        .company_id = OPTIONAL,
+        .environment = REQUIREMENT_UNSET,
+        .company_id = REQUIREMENT_UNSET,
         .resource = override->resources_len > 0 ? REQUIRED : UNSUPPORTED,
         .event_type = override->events_len > 0 ? REQUIRED : UNSUPPORTED,
         .resources = no_names,

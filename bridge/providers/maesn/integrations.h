@@ -7,7 +7,8 @@
 #include "bridge/base/status.h"
 #include "bridge/domain/integration_override.h"
 
-/* A rule is never UNSET here. */
+/* A rule that is UNSET, which the table itself has none of: nothing is known, what is given is
+ * sent. */
 struct integration {
     const char *system; /* "exact-nl", as Maesn spells it */
     enum requirement environment;

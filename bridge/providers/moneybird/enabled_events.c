@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/nearest.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/resource.h"
 #include "bridge/providers/expansion.h"
@@ -96,20 +97,39 @@ static void add_subscription(struct expanding *e, size_t n, struct names *names)
     names->len = enabled_events_normalize(names->items, names->len);
 }
 
+/* " (did you mean "goal_completed"?)", or nothing; NULL when memory is short. */
+static const char *suggestion(struct expanding *e, const char *name)
+{
+    const char **names = arena_alloc(e->arena, (events_len() + 1) * sizeof(*names));
+    if (names == NULL)
+        return NULL;
+    for (size_t i = 0; i < events_len(); i++)
+        names[i] = events_name(i);
+    names[events_len()] = NULL;
+    const char *nearest = nearest_name(names, name);
+    return nearest == NULL ? "" : arena_printf(e->arena, " (did you mean \"%s\"?)", nearest);
+}
+
 /* A group would come back as its events, or as itself: two sets that could not be compared. */
 static void add_raw(struct expanding *e, size_t n, struct names *names)
 {
     const char *name = e->account->events_raw[n];
     struct expansion_place place = {EXPANSION_EVENTS_RAW, 0, n};
-    if (!events_is_listed(name) && events_is_group(name))
+    names->items[names->len++] = name;
+    if (events_is_listed(name))
+        return;
+    if (events_is_group(name)) {
         expansion_error(
             e, place,
             arena_printf(e->arena, "%s is a group, expected the names of its events", name));
-    else if (!events_is_listed(name))
-        expansion_warning(
-            e, place,
-            arena_printf(e->arena, "%s is none of the %zu events known here", name, events_len()));
-    names->items[names->len++] = name;
+        return;
+    }
+    const char *meant = suggestion(e, name);
+    expansion_warning(e, place,
+                      meant == NULL
+                          ? NULL
+                          : arena_printf(e->arena, "%s is none of the %zu events known here%s",
+                                         name, events_len(), meant));
 }
 
 static void add_all(struct expanding *e, struct names *names)

@@ -80,12 +80,15 @@ static const struct expansion_row {
     {{.company_id = "1",
       .subscriptions = (struct account_subscription[]){{"TAX_RATE", created_only, 1}},
       .subscriptions_len = 1,
-      .events_raw =
-          (const char *[]){"goal_completed", "tax_rate_created", "robot_hired", "contact"},
-      .events_raw_len = 4},
-     "all/all: contact default_tax_rate_created goal_completed robot_hired tax_rate_created\n"
+      .events_raw = (const char *[]){"goal_completed", "tax_rate_created", "robot_hired", "contact",
+                                     "goal_complete"},
+      .events_raw_len = 5},
+     "all/all: contact default_tax_rate_created goal_complete goal_completed robot_hired "
+     "tax_rate_created\n"
      "warning events_raw[0.2]: robot_hired is none of the 343 events known here\n"
-     "error events_raw[0.3]: contact is a group, expected the names of its events\n"},
+     "error events_raw[0.3]: contact is a group, expected the names of its events\n"
+     "warning events_raw[0.4]: goal_complete is none of the 343 events known here (did you mean "
+     "\"goal_completed\"?)\n"},
     /* only native names */
     {{.company_id = "1",
       .events_raw = (const char *[]){"user_removed", "user_invited"},
@@ -196,69 +199,63 @@ static void requests_are_as_moneybird_documents_them(void **state)
 static const struct {
     int http_status;
     const char *body, *expected;
-} lists
-    [] =
-        {
-            {200, "[]", "ok\n"},
-            /* ids as text and as numbers that a double cannot hold; events in any order, twice */
-            {200,
-             "[" ENTRY(
-                 "\"" ID "\"", "[\"b\",\"a\",\"b\"]",
-                 ",\"last_http_status\":null,\"last_http_body\":null,\"deactivated_at\":null") "]",
-             "ok\n" ID " " URL ": a b\n"},
-            {200, "[" ENTRY("9007199254740993", "[]", ",\"last_http_status\":200") "]",
-             "ok\n9007199254740993 " URL " last=200\n"},
-            /* the state of the endpoint, in every form */
-            {
-                200,
-                "[" ENTRY("1", "[\"a\"]",
-                          ",\"last_http_status\":\"503\",\"deactivated_at\":\"2026-03-09T10:00:00."
-                          "000Z\"") "," ENTRY("2", "[\"a\"]",
-                                              ",\"last_http_status\":\"soon\",\"deactivated_at\":"
-                                              "\"2026-03-09 10:00:00 UTC\"") "," ENTRY("3",
-                                                                                       "[\"a\"]",
-                                                                                       ",\"last_"
-                                                                                       "http_"
-                                                                                       "status\":["
-                                                                                       "]") "]",
-                "ok\n1 " URL " last=503 deactivated at=2026-03-09T10:00:00Z: a\n2 " URL
-                " deactivated: a\n3 " URL ": a\n"},
-            /* the old form: no events, some other list */
-            {200, "[{\"id\":\"1\",\"url\":\"u\",\"events\":[\"x\"],\"enabled_events\":null}]",
-             "ok\n1 u\n"},
-            /* no array */
-            {200, "{\"data\":[]}", "untrusted: the list is no array\n"},
-            {200, "\"Retry later\"", "untrusted: the list is no array\n"},
-            {200, "null", "untrusted: the list is no array\n"},
-            /* odd entries */
-            {200, "[7]", "untrusted: the list has an entry without id of digits\n"},
-            {200, "[{\"id\":\"a1\",\"url\":\"u\"}]",
-             "untrusted: the list has an entry without id of digits\n"},
-            {200, "[{\"id\":1.5,\"url\":\"u\"}]",
-             "untrusted: the list has an entry without id of digits\n"},
-            {200, "[{\"id\":1,\"url\":null}]",
-             "untrusted: the list has an entry without url that is a text\n"},
-            {200, "[" ENTRY("1", "\"a\"", "") "]",
-             "untrusted: the list has an entry without enabled_events that are a list\n"},
-            {200, "[" ENTRY("1", "[1]", "") "]",
-             "untrusted: the list has an entry without enabled_events that are names\n"},
-            {200, "[{\"id\":1,\"url\":\"u\"},{\"id\":\"1\",\"url\":\"v\"}]",
-             "untrusted: the list has one id with two callback URLs\n"},
-            /* no JSON; what stands in it is not shown */
-            {200, "<html>" TOKEN, "untrusted: the answer's body is no JSON, at byte 0 of 30\n"},
-            {200, "[{\"token\":\"" TOKEN "\"",
-             "untrusted: the answer's body is no JSON, at byte 36 of 36\n"},
-            {200, "", "untrusted: the answer's body is empty\n"},
-            /* errors */
-            {401, "{\"error\":\"Authorization required\"}",
-             "unauthorized: moneybird answered 401: {\"error\":\"Authorization required\"}\n"},
-            {402, "", "refused: moneybird answered 402\n"},
-            {403, "", "forbidden: moneybird answered 403\n"},
-            {404, "{\"error\":\"record not found\",\"symbolic\":{\"id\":\"not_found\"}}",
-             "refused: moneybird answered 404: {\"error\":\"record not "
-             "found\",\"symbolic\":{\"id\":\"not_found\"}}\n"},
-            {429, "\"Retry later\"", "retry-later: moneybird answered 429: \"Retry later\"\n"},
-            {500, "", "retry-later: moneybird answered 500\n"},
+} lists[] = {
+    {200, "[]", "ok\n"},
+    /* ids as text and as numbers that a double cannot hold; events in any order, twice */
+    {200,
+     "[" ENTRY("\"" ID "\"", "[\"b\",\"a\",\"b\"]",
+               ",\"last_http_status\":null,\"last_http_body\":null,\"deactivated_at\":null") "]",
+     "ok\n" ID " " URL ": a b\n"},
+    {200, "[" ENTRY("9007199254740993", "[]", ",\"last_http_status\":200") "]",
+     "ok\n9007199254740993 " URL " last=200\n"},
+    /* the state of the endpoint, in every form */
+    {200,
+     "[" ENTRY("1", "[\"a\"]",
+               ",\"last_http_status\":\"503\",\"deactivated_at\":\"2026-03-09T10:00:00."
+               "000Z\"") "," ENTRY("2", "[\"a\"]",
+                                   ",\"last_http_status\":\"soon\",\"deactivated_at\":"
+                                   "\"2026-03-09 10:00:00 UTC\"") "," ENTRY("3", "[\"a\"]",
+                                                                            ",\"last_"
+                                                                            "http_"
+                                                                            "status\":["
+                                                                            "]") "]",
+     "ok\n1 " URL " last=503 deactivated at=2026-03-09T10:00:00Z: a\n2 " URL
+     " deactivated: a\n3 " URL ": a\n"},
+    /* the old form: no events, some other list */
+    {200, "[{\"id\":\"1\",\"url\":\"u\",\"events\":[\"x\"],\"enabled_events\":null}]", "ok\n1 u\n"},
+    /* no array */
+    {200, "{\"data\":[]}", "untrusted: the list is no array\n"},
+    {200, "\"Retry later\"", "untrusted: the list is no array\n"},
+    {200, "null", "untrusted: the list is no array\n"},
+    /* odd entries */
+    {200, "[7]", "untrusted: the list has an entry without id of digits\n"},
+    {200, "[{\"id\":\"a1\",\"url\":\"u\"}]",
+     "untrusted: the list has an entry without id of digits\n"},
+    {200, "[{\"id\":1.5,\"url\":\"u\"}]",
+     "untrusted: the list has an entry without id of digits\n"},
+    {200, "[{\"id\":1,\"url\":null}]",
+     "untrusted: the list has an entry without url that is a text\n"},
+    {200, "[" ENTRY("1", "\"a\"", "") "]",
+     "untrusted: the list has an entry without enabled_events that are a list\n"},
+    {200, "[" ENTRY("1", "[1]", "") "]",
+     "untrusted: the list has an entry without enabled_events that are names\n"},
+    {200, "[{\"id\":1,\"url\":\"u\"},{\"id\":\"1\",\"url\":\"v\"}]",
+     "untrusted: the list has one id with two callback URLs\n"},
+    /* no JSON; what stands in it is not shown */
+    {200, "<html>" TOKEN, "untrusted: the answer's body is no JSON, at byte 0 of 30\n"},
+    {200, "[{\"token\":\"" TOKEN "\"",
+     "untrusted: the answer's body is no JSON, at byte 36 of 36\n"},
+    {200, "", "untrusted: the answer's body is empty\n"},
+    /* errors */
+    {401, "{\"error\":\"Authorization required\"}",
+     "unauthorized: moneybird answered 401: {\"error\":\"Authorization required\"}\n"},
+    {402, "", "refused: moneybird answered 402\n"},
+    {403, "", "forbidden: moneybird answered 403\n"},
+    {404, "{\"error\":\"record not found\",\"symbolic\":{\"id\":\"not_found\"}}",
+     "refused: moneybird answered 404: {\"error\":\"record not "
+     "found\",\"symbolic\":{\"id\":\"not_found\"}}\n"},
+    {429, "\"Retry later\"", "retry-later: moneybird answered 429: \"Retry later\"\n"},
+    {500, "", "retry-later: moneybird answered 500\n"},
 };
 
 static struct provider_answer answered(int http_status, const char *body)

@@ -332,6 +332,7 @@ static const struct expansion_row {
     {"sage", "1", "e", "all", true, "journal-entry/created\njournal-entry/updated\n"},
     {"sage", NULL, NULL, "all", false,
      "error system[0.0]: sage, expected a system that maesn knows\n"},
+    {"sage", NULL, NULL, "all", true, "journal-entry/created\njournal-entry/updated\n"},
     {"datev", "1", "e", "all", true, "all/all\n"},
     /* rules that nothing can satisfy */
     {"odoo", "1", "e", "all", true,

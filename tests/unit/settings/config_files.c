@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/scoped.h"
+#include "bridge/domain/provider_api.h"
 
 static bool maesn_knows(const char *system)
 {
@@ -22,9 +23,37 @@ static bool moneybird_knows(const char *system)
     return strcmp(system, "moneybird") == 0;
 }
 
-static const struct provider maesn = {.name = "maesn", .knows_system = maesn_knows};
+/* Refuses what is called BAD, and warns of a company of that name, at every place there is. */
+static enum status expand(const struct account *account,
+                          const struct integration_overrides *overrides, struct arena *a,
+                          struct expansion *ret)
+{
+    (void)overrides;
+    struct expansion_problem *p = arena_alloc(a, 16 * sizeof(*p));
+    if (p == NULL)
+        return STATUS_NOMEM;
+    size_t len = 0;
+    if (account->company_id != NULL && strcmp(account->company_id, "BAD") == 0) {
+        for (enum expansion_field field = EXPANSION_ACCOUNT; field < EXPANSION_RESOURCE; field++)
+            p[len++] = (struct expansion_problem){true, field, 0, 0, "it is bad"};
+        p[len++] = (struct expansion_problem){true, EXPANSION_EVENTS_RAW, 0, 1, "it is bad"};
+    }
+    for (size_t i = 0; i < account->subscriptions_len; i++) {
+        const struct account_subscription *s = &account->subscriptions[i];
+        if (strcmp(s->resource, "BAD") == 0)
+            p[len++] = (struct expansion_problem){false, EXPANSION_RESOURCE, i, 0, "not good"};
+        for (size_t n = 0; n < s->events_len; n++)
+            if (strcmp(s->events[n], "BAD") == 0)
+                p[len++] = (struct expansion_problem){false, EXPANSION_EVENTS, i, n, "not good"};
+    }
+    *ret = (struct expansion){.problems = p, .problems_len = len};
+    return STATUS_OK;
+}
+
+static const struct provider_api api = {.expand = expand};
+static const struct provider maesn = {.name = "maesn", .knows_system = maesn_knows, .api = &api};
 static const struct provider moneybird = {
-    .name = "moneybird", .knows_system = moneybird_knows, .probes_registration = true};
+    .name = "moneybird", .knows_system = moneybird_knows, .probes_registration = true, .api = &api};
 
 const struct provider *const config_providers[] = {&maesn, &moneybird, NULL};
 

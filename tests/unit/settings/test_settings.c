@@ -351,6 +351,18 @@ static const struct broken broken_accounts[] = {
     {"accounts: [{id: a, system: xero, account_key_file: ../secret, subscriptions: all, events_raw: [x]}]\n",
      "accounts.d/a.yaml:1:95: accounts[0].events_raw: a list, expected it left out: only a native "
      "account has events of its own\n"},
+    /* what the provider would refuse, each where it stands */
+    {"accounts: [{id: a, system: xero, account_key_file: ../secret, subscriptions: [{resource: A}, {events: [B, BAD], resource: BAD}]}]\n",
+     "accounts.d/a.yaml:1:107: accounts[0].subscriptions[1].events: not good\n"
+     "accounts.d/a.yaml:1:123: accounts[0].subscriptions[1].resource: not good\n"},
+    /* and what it warns of */
+    {"accounts: [{id: a, provider: moneybird, company_id: BAD, account_key_file: ../secret, subscriptions: all, events_raw: [x, y]}]\n",
+     "accounts.d/a.yaml:1:12: warning: accounts[0].system: it is bad\n"
+     "accounts.d/a.yaml:1:12: warning: accounts[0].environment_name: it is bad\n"
+     "accounts.d/a.yaml:1:17: warning: accounts[0].id: it is bad\n"
+     "accounts.d/a.yaml:1:53: warning: accounts[0].company_id: it is bad\n"
+     "accounts.d/a.yaml:1:102: warning: accounts[0].subscriptions: it is bad\n"
+     "accounts.d/a.yaml:1:123: warning: accounts[0].events_raw: it is bad\n"},
     /* the same id twice */
     {"accounts:\n- {id: a, system: xero, account_key_file: ../secret, subscriptions: []}\n"
      "- {id: a, system: xero, account_key_file: ../secret, subscriptions: []}\n",
