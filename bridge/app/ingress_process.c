@@ -4,9 +4,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "bridge/app/activity_writer.h"
 #include "bridge/app/cluster_settings.h"
 #include "bridge/app/configuration.h"
 #include "bridge/app/event_topics.h"
+#include "bridge/app/registry_feed.h"
+#include "bridge/app/routes.h"
 #include "bridge/app/static_routes.h"
 #include "bridge/app/version.h"
 #include "bridge/base/clock.h"
@@ -21,6 +24,9 @@
 /* A loop thread turns at least every 100 ms; one that has not for this long hangs. */
 static const int64_t loop_age_max_ms = 10000;
 
+/* What a callback noted is in its topic after a second. */
+static const int64_t activity_turn_ms = 1000;
+
 /* /version is a few hundred bytes. */
 static const size_t version_max = 4096;
 
@@ -31,8 +37,11 @@ struct ingress_process {
     struct metrics *metrics;
     struct rejections *rejections;
     struct health *health;
-    struct static_routes *routes;
+    struct static_routes *static_routes;
+    struct registry_feed *feed; /* NULL: there is no registry */
+    struct routes *routes;      /* of both */
     struct producer *producer;
+    struct activity_writer *activity; /* NULL: there is no registry */
     struct ingress *ingress;
     struct admin *admin;
     struct buf version;
@@ -66,19 +75,57 @@ static struct envelope_options envelope_options(const struct settings *s)
     };
 }
 
-static enum status start_producer(struct ingress_process *p, struct diag *diag)
+static bool has_registry(const struct ingress_process *p)
+{
+    return p->settings->topics_registry[0] != '\0';
+}
+
+static enum status make_routes(struct ingress_process *p, const struct cluster *cluster,
+                               struct diag *diag)
 {
     const struct settings *s = p->settings;
-    CLEANUP(cluster_settings_done) struct cluster_settings cluster;
+    const struct registry_feed_options opt = {
+        .cluster = cluster,
+        .topic = s->topics_registry,
+        .keyring_file = s->keyring_file,
+        .route_key_file = s->route_key_file,
+        .providers = providers_all,
+        .metrics = p->metrics,
+    };
+    enum status status = static_routes_new(&p->static_routes);
+    if (status == STATUS_OK)
+        status = static_routes_replace(p->static_routes, s->routes, s->routes_len, diag);
+    if (status == STATUS_OK && has_registry(p))
+        status = registry_feed_new(&opt, &p->feed, diag);
+    if (status != STATUS_OK)
+        return status;
+    return routes_new(static_routes_registry(p->static_routes),
+                      p->feed == NULL ? NULL : registry_feed_index(p->feed), &p->routes);
+}
+
+static enum status start_activity(struct ingress_process *p)
+{
+    const struct activity_writer_options opt = {
+        .sink = producer_sink(p->producer),
+        .topic = p->settings->topics_activity,
+        .interval_ms = ACTIVITY_INTERVAL_MS,
+        .turn_ms = activity_turn_ms,
+    };
+    producer_add_topics(p->producer, &opt.topic, 1);
+    return activity_writer_new(&opt, &p->activity);
+}
+
+static enum status start_producer(struct ingress_process *p, const struct cluster *cluster,
+                                  struct diag *diag)
+{
+    const struct settings *s = p->settings;
     CLEANUP(event_topics_done) struct event_topics topics;
     event_topics_init(&topics);
-    enum status status = cluster_settings_init(&cluster, s);
-    if (status == STATUS_OK)
-        status = event_topics_add(&topics, &p->envelope, s);
+    enum status status = event_topics_add(&topics, &p->envelope, s);
     if (status != STATUS_OK)
         return status;
     struct producer_options opt = {
-        .cluster = cluster.cluster,
+        .cluster = *cluster,
         .linger_ms = s->kafka_linger_ms,
         .idempotence = s->kafka_idempotence,
         .deadline_ms = s->ingress_deadline_ms,
@@ -117,8 +164,9 @@ static enum status start_ingress(struct ingress_process *p, struct diag *diag)
                 .pass_entity = s->moneybird_entity == 1,
             },
         .providers = providers_all,
-        .registry = static_routes_registry(p->routes),
+        .registry = routes_registry(p->routes),
         .sink = producer_sink(p->producer),
+        .activity = p->activity == NULL ? NULL : activity_writer_port(p->activity),
         .metrics = p->metrics,
         .rejections = p->rejections,
     };
@@ -152,6 +200,18 @@ static bool kafka_acknowledges(void *ctx, struct diag *diag)
     return producer_is_healthy(p->producer, diag);
 }
 
+static bool registry_is_loaded(void *ctx, struct diag *diag)
+{
+    struct ingress_process *p = ctx;
+    return registry_feed_is_loaded(p->feed, diag);
+}
+
+static bool registry_is_followed(void *ctx, struct diag *diag)
+{
+    struct ingress_process *p = ctx;
+    return registry_feed_refusal(p->feed, diag) == STATUS_OK;
+}
+
 static void print_config(void *ctx, struct buf *ret)
 {
     struct ingress_process *p = ctx;
@@ -169,6 +229,11 @@ static enum status start_admin(struct ingress_process *p, struct diag *diag)
     health_add(p->health, "loops", HEALTH_LIVE, loops_turn, p);
     health_add(p->health, "serving", HEALTH_READY, not_draining, p);
     health_add(p->health, "kafka", HEALTH_REPORTED, kafka_acknowledges, p);
+    if (p->feed != NULL) {
+        /* Without its routes this replica only answers 503; another one may know them. */
+        health_add(p->health, "registry", HEALTH_READY, registry_is_loaded, p);
+        health_add(p->health, "registry-followed", HEALTH_REPORTED, registry_is_followed, p);
+    }
 
     struct admin_options opt = {
         .listen = p->settings->admin_listen,
@@ -220,12 +285,6 @@ static void tell_loaded(struct ingress_process *p, const struct settings *s)
 /* What is declared, but has no part that does it, must not look as if it did. */
 static enum status check_fits(const struct settings *s, struct diag *diag)
 {
-    if (s->topics_registry[0] != '\0')
-        return diag_set(
-            diag, STATUS_INVALID,
-            "topics.registry: %s, expected \"\": this version serves the static routes of "
-            "routes_dir only",
-            s->topics_registry);
     if (s->spool_directory[0] != '\0')
         return diag_set(diag, STATUS_INVALID,
                         "spool.directory: %s, expected \"\": this version has no spool",
@@ -233,20 +292,27 @@ static enum status check_fits(const struct settings *s, struct diag *diag)
     return STATUS_OK;
 }
 
-static enum status start_modules(struct ingress_process *p, struct diag *diag)
+static enum status make_modules(struct ingress_process *p, const struct cluster *cluster,
+                                struct diag *diag)
 {
-    enum status status = check_fits(p->settings, diag);
-    if (status == STATUS_OK)
-        status = metrics_new(&p->metrics);
+    enum status status = metrics_new(&p->metrics);
     if (status == STATUS_OK)
         status = rejections_new(&p->rejections);
     if (status == STATUS_OK)
         status = health_new(&p->health);
     if (status == STATUS_OK)
-        status = static_routes_new(&p->routes);
+        status = make_routes(p, cluster, diag);
+    return status;
+}
+
+static enum status start_modules(struct ingress_process *p, struct diag *diag)
+{
+    CLEANUP(cluster_settings_done) struct cluster_settings cluster = {.raw = NULL};
+    enum status status = check_fits(p->settings, diag);
     if (status == STATUS_OK)
-        status =
-            static_routes_replace(p->routes, p->settings->routes, p->settings->routes_len, diag);
+        status = cluster_settings_init(&cluster, p->settings);
+    if (status == STATUS_OK)
+        status = make_modules(p, &cluster.cluster, diag);
     if (status != STATUS_OK)
         return status;
 
@@ -254,12 +320,28 @@ static enum status start_modules(struct ingress_process *p, struct diag *diag)
     version_json(&p->version);
     p->envelope = envelope_options(p->settings);
     log_set_level((enum log_level)p->settings->log_level);
-    status = start_producer(p, diag);
+    /* While the producer waits for the brokers' first answer, the registry is read already. */
+    if (p->feed != NULL)
+        status = registry_feed_start(p->feed, routes_registry(p->routes), diag);
+    if (status == STATUS_OK)
+        status = start_producer(p, &cluster.cluster, diag);
+    if (status == STATUS_OK && p->feed != NULL)
+        status = start_activity(p);
     if (status == STATUS_OK)
         status = start_ingress(p, diag);
     if (status == STATUS_OK)
         status = start_admin(p, diag);
     return status;
+}
+
+/* What the ingress asks and publishes to, after it. Returns how many records were given up. */
+static size_t stop_behind_ingress(struct ingress_process *p, int64_t until_mono_ms)
+{
+    if (p->feed != NULL)
+        registry_feed_stop(p->feed);
+    if (p->activity != NULL)
+        activity_writer_stop(p->activity);
+    return p->producer == NULL ? 0 : producer_stop(p->producer, until_mono_ms);
 }
 
 enum status ingress_process_start_take(struct configuration *configuration,
@@ -279,8 +361,7 @@ enum status ingress_process_start_take(struct configuration *configuration,
     if (status != STATUS_OK) {
         if (p->ingress != NULL)
             ingress_stop(p->ingress, clock_mono_ms());
-        if (p->producer != NULL)
-            producer_stop(p->producer, clock_mono_ms());
+        stop_behind_ingress(p, clock_mono_ms());
         ingress_process_free(p);
         return status;
     }
@@ -300,6 +381,13 @@ uint16_t ingress_process_port(const struct ingress_process *p)
 uint16_t ingress_process_admin_port(const struct ingress_process *p)
 {
     return admin_port(p->admin);
+}
+
+enum status ingress_process_refusal(struct ingress_process *p, struct diag *diag)
+{
+    if (p->feed == NULL || registry_feed_is_loaded(p->feed, NULL))
+        return STATUS_OK;
+    return registry_feed_refusal(p->feed, diag);
 }
 
 bool ingress_process_is_alive(struct ingress_process *p)
@@ -322,8 +410,10 @@ static enum status put_in_force(struct ingress_process *p, const struct settings
     enum status status = producer_reload(p->producer, diag);
     if (status == STATUS_OK)
         status = ingress_reload_tls(p->ingress, diag);
+    if (status == STATUS_OK && p->feed != NULL)
+        status = registry_feed_reload(p->feed, diag);
     if (status == STATUS_OK)
-        status = static_routes_replace(p->routes, s->routes, s->routes_len, diag);
+        status = static_routes_replace(p->static_routes, s->routes, s->routes_len, diag);
     if (status != STATUS_OK)
         return status;
 
@@ -405,7 +495,7 @@ void ingress_process_drain(struct ingress_process *p)
 size_t ingress_process_stop(struct ingress_process *p)
 {
     size_t unanswered = ingress_stop(p->ingress, p->stop_by_mono_ms);
-    size_t undelivered = producer_stop(p->producer, p->stop_by_mono_ms);
+    size_t undelivered = stop_behind_ingress(p, p->stop_by_mono_ms);
     LOG(PROCESS_STOPPED, log_number("unanswered", (int64_t)unanswered),
         log_number("undelivered", (int64_t)undelivered));
     return unanswered;
@@ -419,7 +509,10 @@ void ingress_process_free(struct ingress_process *p)
         p->admin); /* the first to go is the last to be asked: it reads from all the others */
     ingress_free(p->ingress);
     producer_free(p->producer);
-    static_routes_free(p->routes);
+    activity_writer_free(p->activity); /* after the sink, which reports to it */
+    routes_free(p->routes);
+    registry_feed_free(p->feed);
+    static_routes_free(p->static_routes);
     health_free(p->health);
     rejections_free(p->rejections);
     metrics_free(p->metrics);

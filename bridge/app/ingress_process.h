@@ -34,6 +34,10 @@ void ingress_process_reload(struct ingress_process *p);
  */
 const struct configuration *ingress_process_read_last(const struct ingress_process *p);
 
+/* Why the process must not go on: the registry's topic cannot be used, and nothing of it was read
+ * yet. STATUS_OK: it may. Errors: as registry_feed_refusal(). */
+enum status ingress_process_refusal(struct ingress_process *p, struct diag *diag) MUST_CHECK;
+
 /* Whether the loop threads turn: what a watchdog wants to know. */
 bool ingress_process_is_alive(struct ingress_process *p);
 

@@ -89,8 +89,10 @@ static void reload(struct ingress_process *process, struct watch *w)
     sd_notify_ready();
 }
 
-/* Serves until a signal asks to stop. w may be NULL: then only SIGHUP reloads. */
-static void serve_until_stopped(struct ingress_process *process, int signals, struct watch *w)
+/* Serves until a signal asks to stop, or the process must not go on. w may be NULL: then only
+ * SIGHUP reloads. */
+static enum status serve_until_stopped(struct ingress_process *process, int signals,
+                                       struct watch *w, struct diag *diag)
 {
     int64_t watchdog_ms = sd_notify_watchdog_ms();
     int turn_ms =
@@ -99,11 +101,14 @@ static void serve_until_stopped(struct ingress_process *process, int signals, st
         struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
                                {.fd = w == NULL ? -1 : watch_fd(w), .events = POLLIN}};
         if (poll(fds, 2, turn_ms) < 0 && errno != EINTR)
-            return; /* only a bug or a lack of kernel memory: a clean stop is the best answer to
-                       both */
+            return STATUS_OK; /* only a bug or a lack of kernel memory: a clean stop is the best
+                                 answer to both */
         int signal_number = take_signal(signals);
         if (signal_number == SIGTERM || signal_number == SIGINT)
-            return;
+            return STATUS_OK;
+        enum status status = ingress_process_refusal(process, diag);
+        if (status != STATUS_OK)
+            return status;
         if (signal_number == SIGHUP || (w != NULL && watch_changed(w)))
             reload(process, w);
         if (watchdog_ms > 0 && ingress_process_is_alive(process))
@@ -145,7 +150,7 @@ enum status serve_run(struct ingress_process *process, size_t *ret_cut, struct d
         LOG(WATCH_FAILED, log_text("error", why.text));
 
     sd_notify_ready();
-    serve_until_stopped(process, signals, w);
+    enum status status = serve_until_stopped(process, signals, w, diag);
     *ret_cut = stop(process);
-    return STATUS_OK;
+    return status;
 }

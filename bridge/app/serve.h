@@ -15,7 +15,7 @@ enum status serve_prepare(struct diag *diag) MUST_CHECK;
 /* Serves until SIGTERM or SIGINT, then drains and stops the process; SIGHUP, or a change of a
  * watched file, reloads. A second SIGTERM ends the program at once, with exit code 1. *ret_cut: how
  * many requests were cut at the hard stop. Errors: STATUS_INTERNAL the kernel refuses what it
- * takes; the process still runs. diag says why.
+ * takes; as ingress_process_refusal(). The process was stopped all the same; diag says why.
  */
 enum status serve_run(struct ingress_process *process, size_t *ret_cut, struct diag *diag)
     MUST_CHECK;

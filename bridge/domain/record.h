@@ -20,7 +20,8 @@ struct record {
     struct record_header headers[RECORD_HEADERS_MAX];
     size_t headers_len;
     enum dead_letter_reason reason; /* DEAD_LETTER_NONE: an event */
-    const char *account;            /* the key of its dead letter, should it become one */
+    const char *account;            /* the key of its dead letter, should it become one; NULL: it is
+                                       of no callback, and becomes none */
     const char *path;               /* of the callback, without a token: for dead-letter-path */
 };
 

@@ -154,7 +154,8 @@ static enum status choose_lane(struct flow *f, struct message *m)
 /* Makes the record its own dead letter. f->lock is held. Returns false when that cannot be. */
 static bool become_dead_letter(struct flow *f, struct message *m, const char *why)
 {
-    if (m->record->reason != DEAD_LETTER_NONE || f->options.envelope == NULL)
+    bool is_event = m->record->reason == DEAD_LETTER_NONE && m->record->account != NULL;
+    if (!is_event || f->options.envelope == NULL)
         return false;
     /* Its value is the refused record's own bytes; the arena holds headers and a sentence. */
     m->dead_letter_arena = arena_new(m->record->value.len + 65536);
