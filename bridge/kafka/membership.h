@@ -47,8 +47,10 @@ struct membership_options {
 enum status membership_new(const struct membership_options *opt, struct membership **ret,
                            struct diag *diag) MUST_CHECK;
 
-/* Revokes what is assigned, leaves the group so that others take over at once, and ends; waits for
- * the coordinator at most two seconds. Thread: not from a callback. */
+/* Revokes what is assigned, leaves the group so that others take over at once, and ends. A
+ * coordinator that does not answer is waited for some six seconds, with nothing assigned any more.
+ * Source: librdkafka gives a LeaveGroup five seconds (rd_kafka_LeaveGroupRequest, 2.0.2).
+ * Thread: not from a callback. */
 void membership_free(struct membership *m);
 
 /* Leaves and joins again: what is assigned is revoked, and assigned anew to whom it may be. For an

@@ -1,0 +1,468 @@
+/* The compacted topic's reader, its writer and the membership against librdkafka's mock cluster: as
+ * far as that goes. It has no compaction, topic settings, read_committed and fencing; those are
+ * tested end to end. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "bridge/base/clock.h"
+#include "bridge/kafka/compacted_topic.h"
+#include "bridge/kafka/fenced_writer.h"
+#include "bridge/kafka/membership.h"
+#include "tests/support/alloc_fail.h"
+#include "tests/support/mock_cluster.h"
+
+#define TOPIC "maesn.bridge.registry"
+#define GROUP TOPIC "-reconciler"
+
+/* How long anything may take that is expected to happen. */
+#define PATIENCE_MS 20000
+#define SESSION_MS 6000
+
+struct fixture {
+    struct mock_cluster *mock;
+    struct cluster cluster;
+};
+
+static void fixture_init(struct fixture *f, int partitions)
+{
+    f->mock = mock_cluster_new(1);
+    mock_cluster_create_topic(f->mock, TOPIC, partitions);
+    f->cluster = (struct cluster){.brokers = mock_cluster_bootstrap(f->mock),
+                                  .sasl_password_file = "",
+                                  .key_password_file = ""};
+}
+
+static int64_t in_time(void)
+{
+    return clock_mono_ms() + PATIENCE_MS;
+}
+
+static void require(enum status status, const struct diag *diag)
+{
+    if (status != STATUS_OK)
+        fail_msg("%s: %s", status_name(status), diag->text);
+}
+
+/* --- what the modules say, as text -------------------------------------------------------------
+ */
+
+struct script {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char text[4096];
+};
+
+#define SCRIPT_INIT                                                                                \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                     \
+    }
+
+__attribute__((format(printf, 2, 3))) static void note(struct script *s, const char *format, ...)
+{
+    pthread_mutex_lock(&s->lock);
+    size_t len = strlen(s->text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->text + len, sizeof s->text - len, format, args);
+    va_end(args);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Waits until the text is in the script. */
+static void await(struct script *s, const char *text)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    pthread_mutex_lock(&s->lock);
+    int err = 0;
+    while (strstr(s->text, text) == NULL && err == 0)
+        err = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    if (err != 0)
+        fail_msg("no \"%s\" in \"%s\"", text, s->text);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_opened(void *ctx, int32_t partitions)
+{
+    note(ctx, "opened %d\n", partitions);
+}
+
+static void on_record(void *ctx, const struct compacted_topic_record *r)
+{
+    note(ctx, "%d@%d %.*s=%.*s\n", r->partition, (int)r->offset, (int)r->key.len,
+         (const char *)r->key.data, (int)r->value.len,
+         r->value.data == NULL ? "" : (const char *)r->value.data);
+}
+
+static void on_end(void *ctx, int32_t partition, uint64_t refresh)
+{
+    note(ctx, "end %d after %d\n", partition, (int)refresh);
+}
+
+static void on_caught_up(void *ctx)
+{
+    note(ctx, "caught up\n");
+}
+
+static void on_refused(void *ctx, enum status status, const struct diag *diag)
+{
+    note(ctx, "refused %s: %s\n", status_name(status), diag->text);
+}
+
+static struct compacted_topic_options reading(const struct fixture *f, struct script *s)
+{
+    return (struct compacted_topic_options){
+        .cluster = &f->cluster,
+        .topic = TOPIC,
+        .any_settings = true,
+        .callbacks = {s, on_opened, on_record, on_end, on_caught_up, on_refused},
+    };
+}
+
+static void on_assigned(void *ctx, const int32_t partitions[], size_t len)
+{
+    note(ctx, "assigned");
+    for (size_t i = 0; i < len; i++)
+        note(ctx, " %d", partitions[i]);
+    note(ctx, "\n");
+}
+
+static void on_revoked(void *ctx, bool is_lost)
+{
+    note(ctx, "revoked %s\n", is_lost ? "lost" : "kept");
+}
+
+static struct membership_options joining(const struct fixture *f, struct script *s)
+{
+    return (struct membership_options){
+        .cluster = &f->cluster,
+        .topic = TOPIC,
+        .group_id = GROUP,
+        .session_timeout_ms = SESSION_MS,
+        .callbacks = {s, on_assigned, on_revoked},
+    };
+}
+
+static struct fenced_writer *claim(const struct fixture *f, int32_t partition)
+{
+    struct fenced_writer *w = NULL;
+    struct diag diag = {0};
+    require(fenced_writer_new(&(struct fenced_writer_options){&f->cluster, TOPIC, partition}, &w,
+                              &diag),
+            &diag);
+    require(fenced_writer_claim(w, in_time(), &diag), &diag);
+    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_READY);
+    return w;
+}
+
+static void write_one(struct fenced_writer *w, const char *key, const char *value)
+{
+    struct diag diag = {0};
+    const struct fenced_writer_record record = {bytes_of_text(key), bytes_of_text(value)};
+    require(fenced_writer_write(w, &record, 1, in_time(), &diag), &diag);
+}
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+static void what_was_written_before_and_after_the_start_is_told_in_order(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct fenced_writer *w = claim(&f, 0);
+    write_one(w, "a", "1");
+    write_one(w, "a", NULL);
+    struct script s = SCRIPT_INIT;
+    struct compacted_topic *t = NULL;
+    struct diag diag = {0};
+    const struct compacted_topic_options options = reading(&f, &s);
+    require(compacted_topic_new(&options, &t, &diag), &diag);
+    require(compacted_topic_wait(t, in_time(), &diag), &diag);
+    write_one(w, "b", "2");
+    await(&s, "b=2");
+    assert_string_equal(s.text, "opened 1\n0@0 a=1\n0@1 a=\nend 0 after 0\ncaught up\n0@2 b=2\n");
+    compacted_topic_free(t);
+    fenced_writer_free(w);
+    mock_cluster_free(f.mock);
+}
+
+static void a_refresh_of_one_partition_is_answered_for_that_one(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 3);
+    struct script s = SCRIPT_INIT;
+    struct compacted_topic *t = NULL;
+    struct diag diag = {0};
+    const struct compacted_topic_options options = reading(&f, &s);
+    require(compacted_topic_new(&options, &t, &diag), &diag);
+    require(compacted_topic_wait(t, in_time(), &diag), &diag);
+    assert_int_equal(compacted_topic_refresh(t, 2), 1);
+    await(&s, "end 2 after 1\n");
+    assert_int_equal(compacted_topic_refresh(t, 0), 2);
+    await(&s, "end 0 after 2\n");
+    assert_null(strstr(s.text, "end 1 after 1"));
+    compacted_topic_free(t);
+    mock_cluster_free(f.mock);
+}
+
+static void a_reader_whose_brokers_are_mute_says_so_in_time_and_stops(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    mock_cluster_freeze(f.mock);
+    struct script s = SCRIPT_INIT;
+    struct compacted_topic *t = NULL;
+    struct diag diag = {0};
+    const struct compacted_topic_options options = reading(&f, &s);
+    require(compacted_topic_new(&options, &t, &diag), &diag);
+    assert_int_equal(compacted_topic_wait(t, clock_mono_ms() + 1500, &diag), STATUS_UNAVAILABLE);
+    assert_true(strncmp(diag.text, TOPIC ": ", strlen(TOPIC ": ")) == 0);
+    int64_t started = clock_mono_ms();
+    compacted_topic_free(t);
+    assert_true(clock_mono_ms() - started < 5000);
+    assert_string_equal(s.text, "");
+    mock_cluster_thaw(f.mock);
+    mock_cluster_free(f.mock);
+}
+
+static void a_reader_goes_on_when_mute_brokers_answer_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct script s = SCRIPT_INIT;
+    struct compacted_topic *t = NULL;
+    struct diag diag = {0};
+    const struct compacted_topic_options options = reading(&f, &s);
+    mock_cluster_freeze(f.mock);
+    require(compacted_topic_new(&options, &t, &diag), &diag);
+    assert_int_equal(compacted_topic_wait(t, clock_mono_ms() + 200, NULL), STATUS_UNAVAILABLE);
+    mock_cluster_thaw(f.mock);
+    require(compacted_topic_wait(t, in_time(), &diag), &diag);
+    compacted_topic_free(t);
+    mock_cluster_free(f.mock);
+}
+
+/* --- writing -----------------------------------------------------------------------------------
+ */
+
+static void a_write_that_nobody_answers_makes_the_writer_lost(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct fenced_writer *w = claim(&f, 0);
+    mock_cluster_freeze(f.mock);
+    const struct fenced_writer_record record = {BYTES_LITERAL("a"), BYTES_LITERAL("1")};
+    struct diag diag = {0};
+    int64_t started = clock_mono_ms();
+    assert_int_equal(fenced_writer_write(w, &record, 1, started + 500, &diag), STATUS_UNAVAILABLE);
+    assert_true(clock_mono_ms() - started < 3000);
+    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_LOST);
+    assert_string_equal(diag.text, TOPIC ": partition 0: nobody knows whether it was committed");
+    mock_cluster_thaw(f.mock);
+    diag.text[0] = '\0';
+    assert_int_equal(fenced_writer_write(w, &record, 1, in_time(), &diag), STATUS_UNAVAILABLE);
+    assert_string_equal(diag.text, TOPIC ": partition 0: the partition is not, or no longer, ours");
+    fenced_writer_free(w);
+    mock_cluster_free(f.mock);
+}
+
+static void a_claim_that_nobody_answers_can_be_made_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct fenced_writer *w = NULL;
+    struct diag diag = {0};
+    require(fenced_writer_new(&(struct fenced_writer_options){&f.cluster, TOPIC, 0}, &w, &diag),
+            &diag);
+    mock_cluster_freeze(f.mock);
+    assert_int_equal(fenced_writer_claim(w, clock_mono_ms() + 300, NULL), STATUS_UNAVAILABLE);
+    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_UNCLAIMED);
+    mock_cluster_thaw(f.mock);
+    require(fenced_writer_claim(w, in_time(), &diag), &diag);
+    write_one(w, "a", "1");
+    fenced_writer_free(w);
+    mock_cluster_free(f.mock);
+}
+
+static void a_writer_does_not_write_before_its_claim(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct fenced_writer *w = NULL;
+    struct diag diag = {0};
+    require(fenced_writer_new(&(struct fenced_writer_options){&f.cluster, TOPIC, 0}, &w, &diag),
+            &diag);
+    const struct fenced_writer_record record = {BYTES_LITERAL("a"), BYTES_LITERAL("1")};
+    assert_int_equal(fenced_writer_write(w, &record, 1, in_time(), &diag), STATUS_UNAVAILABLE);
+    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_UNCLAIMED);
+    fenced_writer_free(w);
+    mock_cluster_free(f.mock);
+}
+
+/* --- sharing -----------------------------------------------------------------------------------
+ */
+
+static void a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leaves(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 3);
+    struct script s = SCRIPT_INIT;
+    struct membership *m = NULL;
+    struct diag diag = {0};
+    const struct membership_options options = joining(&f, &s);
+    require(membership_new(&options, &m, &diag), &diag);
+    assert_int_equal(membership_deadline_mono_ms(m), 0);
+    await(&s, "assigned 0 1 2\n");
+    assert_true(membership_is_joined(m));
+    int64_t left = membership_deadline_mono_ms(m) - clock_mono_ms();
+    assert_in_range(left, 1, SESSION_MS - MEMBERSHIP_MARGIN_MS);
+    membership_free(m);
+    assert_string_equal(s.text, "assigned 0 1 2\nrevoked kept\n");
+    mock_cluster_free(f.mock);
+}
+
+static void a_member_whose_coordinator_is_mute_leaves_in_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct script s = SCRIPT_INIT;
+    struct membership *m = NULL;
+    struct diag diag = {0};
+    const struct membership_options options = joining(&f, &s);
+    require(membership_new(&options, &m, &diag), &diag);
+    await(&s, "assigned 0\n");
+    mock_cluster_freeze(f.mock);
+    int64_t started = clock_mono_ms();
+    membership_free(m);
+    assert_true(clock_mono_ms() - started < 9000);
+    assert_string_equal(s.text, "assigned 0\nrevoked kept\n");
+    mock_cluster_thaw(f.mock);
+    mock_cluster_free(f.mock);
+}
+
+/* --- options and memory ------------------------------------------------------------------------
+ */
+
+static void options_that_librdkafka_refuses_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        struct cluster_property raw;
+        const char *diag;
+    } rows[] = {
+        {{"no.such.property", "1"},
+         "kafka.raw.no.such.property: not a property of librdkafka 2.0.2, see its "
+         "CONFIGURATION.md"},
+        {{"bootstrap.servers", "x"},
+         "kafka.raw.bootstrap.servers: cannot be set here, use kafka.brokers"},
+    };
+    struct script s = SCRIPT_INIT;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct fixture f = {.cluster = {.brokers = "127.0.0.1:1",
+                                              .raw = &rows[i].raw,
+                                              .raw_len = 1,
+                                              .sasl_password_file = "",
+                                              .key_password_file = ""}};
+        const struct compacted_topic_options read = reading(&f, &s);
+        const struct fenced_writer_options write = {&f.cluster, TOPIC, 0};
+        const struct membership_options join = joining(&f, &s);
+        struct compacted_topic *t = NULL;
+        struct fenced_writer *w = NULL;
+        struct membership *m = NULL;
+        size_t members = 7;
+        int32_t partitions = 7;
+        struct diag diags[5] = {0};
+        assert_int_equal(compacted_topic_new(&read, &t, &diags[0]), STATUS_INVALID);
+        assert_int_equal(fenced_writer_new(&write, &w, &diags[1]), STATUS_INVALID);
+        assert_int_equal(membership_new(&join, &m, &diags[2]), STATUS_INVALID);
+        assert_int_equal(membership_count(&f.cluster, GROUP, in_time(), &members, &diags[3]),
+                         STATUS_INVALID);
+        assert_int_equal(compacted_topic_check(&f.cluster, TOPIC, true, &partitions, &diags[4]),
+                         STATUS_INVALID);
+        for (size_t k = 0; k < 5; k++)
+            assert_true(strncmp(diags[k].text, rows[i].diag, strlen("kafka.raw.") + 8) == 0);
+        assert_null(t);
+        assert_null(w);
+        assert_null(m);
+        assert_int_equal(members, 7);
+        assert_int_equal(partitions, 7);
+    }
+}
+
+static void without_memory_nothing_is_made(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    struct script s = SCRIPT_INIT;
+    const struct compacted_topic_options read = reading(&f, &s);
+    const struct fenced_writer_options write = {&f.cluster, TOPIC, 0};
+    const struct membership_options join = joining(&f, &s);
+    bool failed = true;
+    for (long n = 0; failed; n++) {
+        struct compacted_topic *t = NULL;
+        alloc_fail_at(n);
+        enum status status = compacted_topic_new(&read, &t, NULL);
+        failed = alloc_fail_end();
+        assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
+        compacted_topic_free(t);
+    }
+    failed = true;
+    for (long n = 0; failed; n++) {
+        struct fenced_writer *w = NULL;
+        alloc_fail_at(n);
+        enum status status = fenced_writer_new(&write, &w, NULL);
+        failed = alloc_fail_end();
+        assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
+        fenced_writer_free(w);
+    }
+    failed = true;
+    for (long n = 0; failed; n++) {
+        struct membership *m = NULL;
+        alloc_fail_at(n);
+        enum status status = membership_new(&join, &m, NULL);
+        failed = alloc_fail_end();
+        assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
+        membership_free(m);
+    }
+    mock_cluster_free(f.mock);
+}
+
+int main(int argc, char **argv)
+{
+    mock_cluster_main_if_asked(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_written_before_and_after_the_start_is_told_in_order),
+        cmocka_unit_test(a_refresh_of_one_partition_is_answered_for_that_one),
+        cmocka_unit_test(a_reader_whose_brokers_are_mute_says_so_in_time_and_stops),
+        cmocka_unit_test(a_reader_goes_on_when_mute_brokers_answer_again),
+        cmocka_unit_test(a_write_that_nobody_answers_makes_the_writer_lost),
+        cmocka_unit_test(a_claim_that_nobody_answers_can_be_made_again),
+        cmocka_unit_test(a_writer_does_not_write_before_its_claim),
+        cmocka_unit_test(a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leaves),
+        cmocka_unit_test(a_member_whose_coordinator_is_mute_leaves_in_time),
+        cmocka_unit_test(options_that_librdkafka_refuses_are_named),
+        cmocka_unit_test(without_memory_nothing_is_made),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
