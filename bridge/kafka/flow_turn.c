@@ -1,0 +1,307 @@
+/* The turn: what the delivery thread does between reports. */
+#include "bridge/kafka/flow_state.h"
+
+#include "bridge/base/clock.h"
+#include "bridge/base/scoped.h"
+#include "bridge/domain/log_events.h"
+#include "bridge/kafka/errors.h"
+
+/* A lane pauses when its oldest record has waited this part of the deadline in the client: late
+ * enough for a new leader to be elected and learnt, early enough to take back what was not sent
+ * before its callback is answered 503. */
+#define STALL_PERCENT 80
+
+/* A lane whose oldest record has waited this long has its metadata refreshed: an acknowledgement
+ * takes a few milliseconds, an election a second. */
+#define SUSPECT_MS 300
+
+/* The lanes are looked after this often, however many reports come. */
+#define TURN_INTERVAL_MS 20
+
+/* Missing topics are asked for again this often. */
+#define MISSING_INTERVAL_MS 1000
+
+/* Partition counts and leaders are asked for at least this often. */
+#define REFRESH_INTERVAL_MS 30000
+
+/* After a purge the reports are there already; more polls than this see reports of newer records.
+ */
+#define DRAIN_POLLS_MAX 100
+
+struct purge {
+    bool is_due;
+    bool in_flight; /* also what was sent */
+};
+
+static int64_t stall_ms(const struct flow *f)
+{
+    return f->options.deadline_ms * STALL_PERCENT / 100;
+}
+
+static void pause_lane(const struct flow *f, struct lane *lane, const char *why, int64_t now)
+{
+    bool was_flowing = lane->state == LANE_FLOWING;
+    int64_t wait = lane_wait_ms(lane, now);
+    lane_pause(lane, f->options.deadline_ms - stall_ms(f), now);
+    if (was_flowing)
+        LOG(KAFKA_PARTITION_PAUSED, log_text("topic", lane->topic),
+            log_number("partition", lane->partition), log_number("leader", lane->leader),
+            log_text("reason", why), log_number("waiting_ms", wait));
+}
+
+/* A paused lane, or one in doubt, learns from the scout whether its leader answers. */
+static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct purge *purge)
+{
+    if (lane->leader < 0) {
+        scout_want_metadata(f->scout, lane->topic);
+        return;
+    }
+    scout_want_probe(f->scout, lane->leader, lane->topic, lane->partition, now);
+    struct scout_findings found = scout_findings(f->scout, lane->leader);
+    if (lane->state == LANE_PAUSED && found.answered_at_mono_ms > lane->paused_at_mono_ms) {
+        lane_try(lane);
+        return;
+    }
+    if (lane->in_doubt_since_mono_ms == 0)
+        return;
+    if (found.answered_at_mono_ms >= lane->in_doubt_since_mono_ms) {
+        lane->in_doubt_since_mono_ms = 0;
+    } else if (found.failed_at_mono_ms >= lane->in_doubt_since_mono_ms) {
+        lane->in_doubt_since_mono_ms = 0;
+        if (lane->state == LANE_PAUSED)
+            return;
+        pause_lane(f, lane, "all brokers are down", now);
+        purge->is_due = true;
+    }
+}
+
+/* The lane's lock is held. */
+static void look_after(struct flow *f, struct lane *lane, int64_t now, struct purge *purge)
+{
+    if (lane_is_stalled(lane, stall_ms(f), now)) {
+        pause_lane(f, lane, "no acknowledgement in time", now);
+        purge->is_due = true;
+    }
+    if (lane->state == LANE_PAUSED || lane->in_doubt_since_mono_ms != 0)
+        ask_leader(f, lane, now, purge);
+    if (lane_wait_ms(lane, now) > SUSPECT_MS) {
+        scout_want_metadata(f->scout, lane->topic);
+        if (lane_has_moved(lane))
+            purge->is_due = purge->in_flight = true;
+    }
+    lane_check(lane);
+}
+
+/* What became of a lane's first held record. */
+enum flushed {
+    FLUSHED_NOTHING = 0, /* there is none, or it has to wait */
+    FLUSHED_SENT,
+    FLUSHED_OVER, /* it is to be concluded as failed */
+};
+
+/* f->lock is held. */
+static enum flushed flush_first(struct flow *f, struct lane *lane, int64_t now,
+                                struct message **ret)
+{
+    pthread_mutex_lock(&lane->lock);
+    struct lane_entry *entry = lane_first_held(lane);
+    bool over =
+        entry != NULL && (f->has_given_up || flow_record_is_over(f, message_of(entry), now));
+    if (!over && lane_next_to_send(lane) == NULL) {
+        pthread_mutex_unlock(&lane->lock);
+        return FLUSHED_NOTHING;
+    }
+    struct message *m = message_of(entry);
+    lane_remove(entry);
+    rd_kafka_resp_err_t err = over ? RD_KAFKA_RESP_ERR_NO_ERROR : flow_record_put(f, m, now);
+    bool is_back = err == RD_KAFKA_RESP_ERR__QUEUE_FULL || errors_verdict(err) == VERDICT_RETURNED;
+    if (is_back)
+        lane_hold(lane, entry);
+    pthread_mutex_unlock(&lane->lock);
+    if (is_back)
+        return FLUSHED_NOTHING;
+    if (err == 0 && !over)
+        return FLUSHED_SENT;
+    if (errors_verdict(err) == VERDICT_REFUSED && flow_record_send_dead_letter(f, m, err))
+        return FLUSHED_SENT;
+    if (err != 0 && errors_verdict(err) != VERDICT_REFUSED)
+        flow_record_log_failed(m, rd_kafka_err2str(err));
+    *ret = m;
+    return FLUSHED_OVER;
+}
+
+/* Sends what the lane holds as far as it may, and ends what nobody waits for. */
+static void flush_lane(struct flow *f, struct lane *lane, int64_t now)
+{
+    for (;;) {
+        struct message *m = NULL;
+        pthread_rwlock_rdlock(&f->lock);
+        enum flushed flushed = flush_first(f, lane, now, &m);
+        pthread_rwlock_unlock(&f->lock);
+        if (flushed == FLUSHED_NOTHING)
+            return;
+        if (flushed == FLUSHED_OVER)
+            flow_record_conclude(f, m, false);
+    }
+}
+
+static void drain(struct instance *in)
+{
+    for (int i = 0; i < DRAIN_POLLS_MAX && instance_poll(in, 0) > 0; i++)
+        ;
+}
+
+static void take_back(struct flow *f, bool in_flight)
+{
+    instance_purge(f->current, in_flight);
+    drain(f->current);
+    if (f->retiring != NULL) {
+        instance_purge(f->retiring, in_flight);
+        drain(f->retiring);
+    }
+}
+
+static void gather_active(struct flow *f)
+{
+    pthread_mutex_lock(&f->hand_over_lock);
+    struct lane *lane = f->newly_active;
+    f->newly_active = NULL;
+    pthread_mutex_unlock(&f->hand_over_lock);
+    while (lane != NULL) {
+        struct lane *next = lane->next_active;
+        lane->next_active = f->active;
+        f->active = lane;
+        lane = next;
+    }
+}
+
+/* Forgets lanes with nothing to look after. Returns how many are paused. */
+static size_t forget_idle(struct flow *f)
+{
+    size_t paused = 0;
+    struct lane **link = &f->active;
+    while (*link != NULL) {
+        struct lane *lane = *link;
+        pthread_mutex_lock(&lane->lock);
+        bool is_idle =
+            lane->state != LANE_PAUSED && lane_is_empty(lane) && lane->in_doubt_since_mono_ms == 0;
+        paused += lane->state == LANE_PAUSED;
+        if (is_idle) {
+            *link = lane->next_active;
+            lane->active = false;
+        } else {
+            link = &lane->next_active;
+        }
+        pthread_mutex_unlock(&lane->lock);
+    }
+    return paused;
+}
+
+/* librdkafka says so also when idle connections were closed: every leader is asked first. */
+static void doubt_all(struct flow *f, int64_t now)
+{
+    pthread_rwlock_rdlock(&f->lock);
+    for (size_t i = 0; i < f->map.len; i++)
+        for (int32_t k = 0; k < f->map.items[i]->partitions_len; k++) {
+            struct lane *lane = f->map.items[i]->lanes[k];
+            pthread_mutex_lock(&lane->lock);
+            lane->in_doubt_since_mono_ms = now;
+            flow_record_activate(f, lane);
+            pthread_mutex_unlock(&lane->lock);
+        }
+    pthread_rwlock_unlock(&f->lock);
+}
+
+static void ask_for_metadata(struct flow *f, int64_t now)
+{
+    bool all = now - f->refresh_asked_at_mono_ms >= REFRESH_INTERVAL_MS;
+    if (!all && now - f->missing_asked_at_mono_ms < MISSING_INTERVAL_MS)
+        return;
+    f->missing_asked_at_mono_ms = now;
+    if (all)
+        f->refresh_asked_at_mono_ms = now;
+    size_t missing = 0;
+    pthread_rwlock_rdlock(&f->lock);
+    for (size_t i = 0; i < f->map.len; i++) {
+        bool is_missing = f->map.items[i]->partitions_len == 0;
+        missing += is_missing;
+        if (all || is_missing)
+            scout_want_metadata(f->scout, f->map.items[i]->name);
+    }
+    pthread_rwlock_unlock(&f->lock);
+    atomic_store(&f->missing_len, missing);
+}
+
+static void retire(struct flow *f, int64_t now)
+{
+    if (f->retiring == NULL)
+        return;
+    if (now - f->retiring_since_mono_ms >= f->options.deadline_ms) {
+        instance_purge(f->retiring, true);
+        drain(f->retiring);
+    }
+    if (instance_outstanding(f->retiring) > 0)
+        return;
+    instance_unref(TAKE(f->retiring));
+}
+
+static void change_over(struct flow *f, int64_t now)
+{
+    pthread_mutex_lock(&f->hand_over_lock);
+    struct instance *incoming = f->retiring == NULL ? TAKE(f->incoming) : NULL;
+    pthread_mutex_unlock(&f->hand_over_lock);
+    if (incoming == NULL)
+        return;
+    pthread_rwlock_wrlock(&f->lock);
+    for (size_t i = 0; i < f->map.len; i++)
+        if (instance_add_topic(incoming, i, f->map.items[i]->name) != STATUS_OK)
+            LOG(KAFKA_LOGGED, log_text("error", "no handle for a topic"),
+                log_text("topic", f->map.items[i]->name));
+    f->retiring = f->current;
+    f->current = incoming;
+    f->retiring_since_mono_ms = now;
+    pthread_rwlock_unlock(&f->lock);
+}
+
+static void give_up(struct flow *f)
+{
+    if (!f->has_given_up)
+        atomic_store(&f->given_up, atomic_load(&f->outstanding));
+    f->has_given_up = true;
+    take_back(f, true);
+}
+
+bool flow_turn(struct flow *f, int timeout_ms)
+{
+    instance_poll(f->current, f->retiring != NULL && timeout_ms > 5 ? 5 : timeout_ms);
+    if (f->retiring != NULL)
+        instance_poll(f->retiring, 0);
+    int64_t now = clock_mono_ms();
+    if (now - f->turned_at_mono_ms < TURN_INTERVAL_MS)
+        return true;
+    f->turned_at_mono_ms = now;
+    retire(f, now);
+    change_over(f, now);
+    if (atomic_exchange(&f->all_brokers_down, false))
+        doubt_all(f, now);
+    ask_for_metadata(f, now);
+    gather_active(f);
+
+    struct purge purge = {0};
+    for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active) {
+        pthread_mutex_lock(&lane->lock);
+        look_after(f, lane, now, &purge);
+        pthread_mutex_unlock(&lane->lock);
+    }
+    if (purge.is_due)
+        take_back(f, purge.in_flight);
+    if (f->is_stopping && now >= f->stop_at_mono_ms)
+        give_up(f);
+    gather_active(f);
+    for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active)
+        flush_lane(f, lane, now);
+    size_t paused = forget_idle(f);
+    atomic_store(&f->paused_len, paused);
+    gauge_set(f->paused, (double)paused);
+    return !f->is_stopping || atomic_load(&f->outstanding) > 0;
+}
