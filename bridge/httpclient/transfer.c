@@ -106,8 +106,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 #define SET(option, value) (code = code != CURLE_OK ? code : curl_easy_setopt(e, option, value))
 
 /* Where the call goes, and nowhere else: no redirects, no proxy of the environment, no other
- * protocol, no stored credentials. HTTP/1.1: with a stream for each call in one connection its end
- * would leave them all unanswered. */
+ * protocol, no stored credentials. HTTP/1.1, since the end of a connection then leaves one call
+ * unanswered, not all that share it. */
 static CURLcode set_destination(CURL *e, const struct http_client_options *opt,
                                 const struct call *call)
 {
