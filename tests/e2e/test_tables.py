@@ -116,6 +116,21 @@ def test_an_open_transaction_does_not_keep_the_end_away_and_is_seen_when_it_is_c
     assert driver.next()[1] == "record 0 open 2"
 
 
+def test_a_hundred_thousand_records_are_read_in_a_few_seconds(topic, kafka, reader):
+    name = topic(partitions=6)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "queue.buffering.max.messages": 200000})
+    for i in range(100000):
+        producer.produce(name, key=f"/in/maesn/acme-{i}/journal-entry/created/1795293215356", value=b"x" * 600,
+                         partition=i % 6)
+    assert producer.flush(60) == 0
+    started = time.monotonic()
+    lines = reader(name).until("caught-up", 60)
+    seconds = time.monotonic() - started
+    print(f"{seconds:.2f} s")
+    assert len(records(lines)) == 100000
+    assert seconds < 5  # a reader whose queue is too small takes 15 s
+
+
 def test_a_change_is_followed_within_half_a_second(topic, writer, reader):
     name = topic(partitions=3)
     followers = [reader(name) for _ in range(2)]
