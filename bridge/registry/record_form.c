@@ -257,8 +257,7 @@ static enum status read_fields(const struct record_form *form, const json_t *jso
 }
 
 /* Tells a text that is no JSON from memory that is short. */
-static enum status parse(const struct record_form *form, struct bytes json_text, json_t **ret,
-                         struct diag *diag)
+static enum status parse(const char *name, struct bytes json_text, json_t **ret, struct diag *diag)
 {
     assert(started);
     was_short = false;
@@ -269,8 +268,22 @@ static enum status parse(const struct record_form *form, struct bytes json_text,
         return STATUS_NOMEM;
     }
     if (json == NULL)
-        return diag_set(diag, STATUS_INVALID, "%s: expected JSON", form->name);
+        return diag_set(diag, STATUS_INVALID, "%s: expected JSON", name);
     *ret = json;
+    return STATUS_OK;
+}
+
+enum status record_form_parse(const char *name, struct bytes json_text, json_t **ret,
+                              struct diag *diag)
+{
+    CLEANUP(json_decref_scoped) json_t *json = NULL;
+    enum status status = parse(name, json_text, &json, diag);
+    if (status != STATUS_OK)
+        return status;
+    const json_t *version = json_object_get(json, "version");
+    if (!json_is_integer(version) || json_integer_value(version) != schema_version)
+        return diag_set(diag, STATUS_INVALID, "%s: version: expected 1", name);
+    *ret = TAKE(json);
     return STATUS_OK;
 }
 
@@ -278,12 +291,9 @@ enum status record_form_read(const struct record_form *form, struct bytes json_t
                              struct diag *diag)
 {
     CLEANUP(json_decref_scoped) json_t *json = NULL;
-    enum status status = parse(form, json_text, &json, diag);
+    enum status status = record_form_parse(form->name, json_text, &json, diag);
     if (status != STATUS_OK)
         return status;
-    const json_t *version = json_object_get(json, "version");
-    if (!json_is_integer(version) || json_integer_value(version) != schema_version)
-        return refuse(form, "version", "1", diag);
 
     max_align_t record[64] = {{0}};
     assert(form->size <= sizeof(record));

@@ -46,6 +46,15 @@ enum status record_form_write(const struct record_form *form, const void *record
 enum status record_form_read(const struct record_form *form, struct bytes json, void **ret,
                              struct diag *diag) MUST_CHECK;
 
+struct json_t;
+
+/* Reads the text as a record of schema version 1; `name` begins what diag says. It is not misread
+ * when memory is short, as jansson alone would.
+ * Owns: the caller drops *ret with json_decref(). Errors: STATUS_INVALID it is none; diag says why,
+ * without its values. STATUS_NOMEM. */
+enum status record_form_parse(const char *name, struct bytes json, struct json_t **ret,
+                              struct diag *diag) MUST_CHECK;
+
 /* From now on what jansson frees is overwritten first, for it copies the secrets it reads. For the
  * whole process: call it once, before threads start and a record is read. */
 void record_form_start(void);
