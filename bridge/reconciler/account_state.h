@@ -41,9 +41,14 @@ struct account_state {
 void account_state_init(struct account_state *s);
 void account_state_done(struct account_state *s);
 
+/* Makes room for so many more routes: as many account_state_take_route() then succeed. Errors:
+ * STATUS_NOMEM. */
+enum status account_state_reserve(struct account_state *s, size_t more) MUST_CHECK;
+
 /* Takes the record in the place of what had its key. Errors: STATUS_NOMEM, the state is as it was,
  * and the record is freed. */
 enum status account_state_take_route(struct account_state *s, struct route_record *r) MUST_CHECK;
+/* r may be NULL: there is none any more. */
 void account_state_take_account(struct account_state *s, struct account_record *r);
 
 /* Forgets the record of this key, if there is one. */
@@ -63,6 +68,3 @@ enum status account_state_fail(struct account_state *s, const struct specificati
                                const struct diag *reason) MUST_CHECK;
 void account_state_succeed(struct account_state *s, const struct specification *spec);
 void account_state_forget_setbacks(struct account_state *s);
-
-/* Whether the account is blocked or invalid because of its record. */
-bool account_state_is_blocked(const struct account_state *s);
