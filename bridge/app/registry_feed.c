@@ -1,5 +1,6 @@
 #include "bridge/app/registry_feed.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -108,6 +109,7 @@ static void on_caught_up(void *ctx)
     registry_changed(f->changed);
     gauge_set(f->loaded, 1);
     struct route_index_counts counts = route_index_count(f->index);
+    malloc_trim(0); /* what was fetched at once is several times what is kept */
     LOG(REGISTRY_LOADED, log_text("topic", f->options.topic),
         log_number("routes", (int64_t)counts.routes),
         log_number("unreadable", (int64_t)counts.disabled),

@@ -94,6 +94,7 @@ const struct command ingress_command = {
         "ingress.deadline_ms. Logs are JSON lines on stderr.\n\n"
         "The admin listener (admin.listen) serves /livez, /readyz, /metrics, /version,\n"
         "/debug/config and /rejections.json.\n\n"
+        "With topics.registry it follows that topic too, and is ready once it has read it.\n\n"
         "Routes, secrets, certificates and the log level are read again when their files change,\n"
         "or on SIGHUP; a faulty file changes nothing.",
     .examples = "  $ maesn-bridge check --config bridge.yaml\n"
@@ -101,8 +102,8 @@ const struct command ingress_command = {
     .exit_codes = "  0   stopped by SIGTERM or SIGINT, everything in flight was answered\n"
                   "  1   the hard stop cut something, or a second signal came\n"
                   "  64  wrong use\n"
-                  "  69  a port cannot be bound\n"
+                  "  69  a port cannot be bound, or the registry topic is missing\n"
                   "  70  an internal error\n"
-                  "  78  the configuration is faulty",
+                  "  78  the configuration is faulty, or the registry topic is not as it must be",
     .run = ingress_run,
 };
