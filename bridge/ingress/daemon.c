@@ -37,6 +37,15 @@ static void make_room(struct loop *l, const struct connection *newcomer)
 
 /* --- libmicrohttpd's callbacks --------------------------------------------------------------- */
 
+/* libmicrohttpd closes in the middle of a request without a word: its client sends no more, but may
+ * well read. With TLS the session is gone by now. */
+static void refuse_unfinished(struct connection *c, bool is_silent)
+{
+    request_count(c, ANSWER_MALFORMED, "");
+    if (is_silent && c->loop->shared->tls == NULL)
+        connection_refuse(c, ANSWER_MALFORMED);
+}
+
 /* The connection ends before its first request line. On a first line that is none libmicrohttpd
  * 0.9.75 closes without a word (measured), 1.0.1 answers; neither tells. */
 static void end_without_request(struct connection *c)
@@ -45,11 +54,8 @@ static void end_without_request(struct connection *c)
     if (c == NULL || c->phase != PHASE_HEADER || c->has_request_line)
         return;
     connection_traffic(c, &received, &sent);
-    if (received <= 1)
-        return;
-    request_count(c, ANSWER_MALFORMED, "");
-    if (sent == 0 && c->loop->shared->tls == NULL)
-        connection_refuse(c, ANSWER_MALFORMED);
+    if (received > 1)
+        refuse_unfinished(c, sent == 0);
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
@@ -141,11 +147,14 @@ static void count_own_answer(struct connection *c)
 static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_context,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)ctx, (void)request_context, (void)code;
+    (void)ctx, (void)request_context;
     struct connection *c = connection_of(mhd);
     if (c == NULL)
         return;
     count_own_answer(c);
+    if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT && !c->request.counted &&
+        (c->phase == PHASE_HEADER || c->phase == PHASE_BODY))
+        refuse_unfinished(c, true);
     request_done(c);
     if (c->phase != PHASE_CUT)
         connection_enter(c, PHASE_IDLE);

@@ -296,20 +296,42 @@ static void a_half_closed_client_is_answered(void **state)
     close(fd);
 }
 
-static void a_half_closed_client_with_half_a_request_is_let_go(void **state)
+static void a_half_closed_client_with_half_a_request_is_answered_400_and_counted(void **state)
 {
     struct ingress_fixture *f = *state;
-    const char *halves[] = {SIGNED "Content-Length: 22\r\n\r\n{\"res", SIGNED, "POST /in", ""};
-    for (size_t i = 0; i < 4; i++) {
+    const struct {
+        const char *text;
+        unsigned code;
+    } rows[] = {
+        {SIGNED "Content-Length: 22\r\n\r\n{\"res", 400},
+        {SIGNED "Content-Length: 22\r\n\r\n", 400},
+        {SIGNED "Transfer-Encoding: chunked\r\n\r\n5\r\nhel", 400},
+        {SIGNED, 400},
+        {"POST /in", 400},
+        {"", 0}, /* no request has begun */
+    };
+    /* Whether the end comes with the rest or alone is the network's to say. */
+    for (size_t i = 0; i < 20 * sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t row = i % (sizeof(rows) / sizeof(rows[0]));
         int fd = client_connect(f->port);
-        assert_true(client_send_text(fd, halves[i]));
+        assert_true(client_send_text(fd, rows[row].text));
         assert_int_equal(shutdown(fd, SHUT_WR), 0);
         struct reply reply = client_read(fd);
-        if (reply.code != 0 && reply.code != 400)
-            fail_msg("%s: %s", halves[i], reply.head);
+        if (reply.code != rows[row].code || reply.reset)
+            fail_msg("%s: %u: %s", rows[row].text, reply.code, reply.head);
+        assert_true(client_sees_end(fd));
         close(fd);
     }
     assert_int_equal(f->sink.taken, 0);
+    static char text[65536];
+    ingress_metrics(f, text, sizeof(text));
+    const char *lines[] = {
+        "maesn_bridge_http_requests_total{provider=\"fake\",code=\"400\"} 60\n",
+        "maesn_bridge_http_requests_total{provider=\"none\",code=\"400\"} 40\n",
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (strstr(text, lines[i]) == NULL)
+            fail_msg("%s is not in\n%s", lines[i], text);
 }
 
 /* What the sink says, and what is answered. */
@@ -400,7 +422,7 @@ int main(void)
         T(a_client_that_expects_100_continue_gets_it),
         T(pipelined_requests_are_answered_in_order),
         T(a_half_closed_client_is_answered),
-        T(a_half_closed_client_with_half_a_request_is_let_go),
+        T(a_half_closed_client_with_half_a_request_is_answered_400_and_counted),
         T(what_the_sink_refuses_or_fails_is_503_and_never_200),
         T(a_client_that_leaves_while_it_waits_disturbs_nobody),
         T(refusals_are_counted_and_kept),
