@@ -147,18 +147,37 @@ static void print_help(const struct command *command)
         printf("\nExit codes:\n%s\n", command->exit_codes);
 }
 
+/* Whether the name begins with that word and has more; "" stands for all. */
+static bool is_member(const struct command *command, const char *group)
+{
+    size_t len = strlen(group);
+    return len == 0 || (strncmp(command->name, group, len) == 0 && command->name[len] == ' ');
+}
+
+static void print_commands(const struct command *const commands[], const char *group, FILE *to)
+{
+    fputs("Commands:\n", to);
+    for (size_t i = 0; commands[i] != NULL; i++)
+        if (is_member(commands[i], group))
+            fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`maesn-bridge COMMAND --help` tells more; `maesn-bridge --version` names the "
+          "libraries.\n",
+          to);
+}
+
 static void print_overview(const struct command *const commands[], FILE *to)
 {
     fputs("Usage: maesn-bridge COMMAND [options]\n\n"
           "Takes signed accounting webhooks to Kafka: verified at the door, answered 200 only when "
-          "durable.\n\n"
-          "Commands:\n",
+          "durable.\n\n",
           to);
-    for (size_t i = 0; commands[i] != NULL; i++)
-        fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n`maesn-bridge COMMAND --help` tells more; `maesn-bridge --version` names the "
-          "libraries.\n",
-          to);
+    print_commands(commands, "", to);
+}
+
+static void print_group(const struct command *const commands[], const char *group, FILE *to)
+{
+    fprintf(to, "Usage: maesn-bridge %s COMMAND [options]\n\n", group);
+    print_commands(commands, group, to);
 }
 
 /* --- parsing ------------------------------------------------------------------------------- */
@@ -264,6 +283,17 @@ static int match(const struct command *command, int argc, char **argv)
     return 0;
 }
 
+/* The first word of commands of two words, alone or with a question for help. */
+static bool names_group(const struct command *const commands[], int argc, char **argv)
+{
+    bool is_asked = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    bool is_group_alone = (argc == 1 || is_asked) && argv[0][0] != '\0';
+    for (size_t i = 0; is_group_alone && commands[i] != NULL; i++)
+        if (is_member(commands[i], argv[0]))
+            return true;
+    return false;
+}
+
 static enum exit_code unknown_command(const struct command *const commands[], int argc, char **argv)
 {
     char given[128];
@@ -301,5 +331,8 @@ enum exit_code command_dispatch(const struct command *const commands[], int argc
         if (words > 0)
             return run(commands[i], argc - words, argv + words);
     }
-    return unknown_command(commands, argc, argv);
+    if (!names_group(commands, argc, argv))
+        return unknown_command(commands, argc, argv);
+    print_group(commands, argv[0], argc == 2 ? stdout : stderr);
+    return argc == 2 ? EXIT_CODE_FINE : EXIT_CODE_USAGE;
 }

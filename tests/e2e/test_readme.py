@@ -13,7 +13,6 @@ from harness.environment import NODE_MODULES, ROOT
 from harness.sender import encode, event, post
 
 README = (ROOT / "README.md").read_text()
-SUBCOMMANDS = ("ingress", "dev", "check", "topics plan", "topics apply", "keygen", "verify", "config print", "config reference")
 
 
 def commands():
@@ -24,8 +23,9 @@ def commands():
 
 def test_every_command_shown_has_the_options_it_is_shown_with():
     assert len(commands()) >= 5
+    names = re.findall(r"^  (\w+(?: \w+)*)  ", run("--help").stdout, re.MULTILINE)
     for words in commands():
-        name = next((s for s in SUBCOMMANDS if words[:len(s.split())] == s.split()), None)
+        name = next((s for s in names if words[:len(s.split())] == s.split()), None)
         assert name, words
         help_text = run(*name.split(), "--help").stdout
         rest = words[len(name.split()):]

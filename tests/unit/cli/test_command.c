@@ -283,6 +283,21 @@ static void without_a_command_the_overview_is_a_complaint(void **state)
     assert_non_null(strstr(complaint, "  send               Send files.\n"));
 }
 
+static void the_first_word_of_several_commands_lists_them(void **state)
+{
+    (void)state;
+    static const char list[] =
+        "Usage: maesn-bridge topics COMMAND [options]\n\nCommands:\n"
+        "  topics plan        Plan topics.\n  topics apply       Apply topics.\n";
+    assert_int_equal(call("topics --help"), EXIT_CODE_FINE);
+    assert_memory_equal(printed, list, strlen(list));
+    assert_string_equal(complaint, "");
+    assert_int_equal(call("topics"), EXIT_CODE_USAGE);
+    assert_memory_equal(complaint, list, strlen(list));
+    assert_int_equal(call("topic --help"), EXIT_CODE_USAGE);
+    assert_null(called);
+}
+
 static void the_version_names_the_libraries(void **state)
 {
     (void)state;
@@ -338,6 +353,7 @@ int main(void)
         cmocka_unit_test(help_of_a_command_goes_to_stdout_whatever_else_is_given),
         cmocka_unit_test(the_overview_lists_every_command),
         cmocka_unit_test(without_a_command_the_overview_is_a_complaint),
+        cmocka_unit_test(the_first_word_of_several_commands_lists_them),
         cmocka_unit_test(the_version_names_the_libraries),
         cmocka_unit_test(what_is_not_a_terminal_gets_no_colour),
     };
