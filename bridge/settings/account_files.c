@@ -73,8 +73,8 @@ static void read_subscription(struct load *l, const char *key, const struct node
                                          events.items, events.len};
     if (events.items == NULL || events.len > 0)
         return;
-    char full[128];
-    snprintf(full, sizeof(full), "%s.events", key); /* [] is not the same as "all" */
+    char full[160]; /* a subscription's key is at most 127 characters long */
+    snprintf(full, sizeof(full), "%.127s.events", key); /* [] is not the same as "all" */
     load_error(l, values[EVENTS]->place, full,
                "an empty list, expected at least one event, or none of this key for all");
 }

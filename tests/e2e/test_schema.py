@@ -88,7 +88,7 @@ def test_each_setting_is_judged_alike(config, value):
 
 
 ROUTE = {"path": "/in/a", "provider": "maesn", "account": "a", "system": "xero", "secret_file": "../secrets/acme-xero"}
-ACCOUNT = {"id": "a", "system": "xero", "account_key_file": "../secrets/acme-xero", "subscriptions": "all"}
+ACCOUNT = {"id": "a", "system": "exact-nl", "account_key_file": "../secrets/acme-xero", "subscriptions": "all"}
 NAMES = [None, "", "a", "A", "a-b", "-a", "a" * 63, "a" * 64, "a" * 65, "a b", "\u00e9", 1, 1.5, True, [], {}, "all", "pending",
          "active", "/in/", "/in/a", "/in/a/b-c", "/out", "/in/a%2F", "/in/a?b", "/in/a#b", "/in/a b", "/in/" + "a" * 1020,
          "/in/" + "a" * 1021, ["A"], ["a b"], [1], [{"resource": "A"}], [{"resource": "A", "events": []}], [{"events": ["A"]}],
