@@ -50,7 +50,7 @@ void world_trace(const struct world *w, const char *format, ...)
 
 void world_violate(struct world *w, const char *promise, const char *format, ...)
 {
-    if (w->violated != NULL)
+    if (w->violated != NULL || (w->only != NULL && strcmp(w->only, promise) != 0))
         return;
     w->violated = promise;
     va_list args;
@@ -169,6 +169,34 @@ void world_url(struct world *w, const struct callback_url *u, const char *base, 
     buf_done(&url);
 }
 
+static struct callback_url_match recognise(const struct world *w, const char *url)
+{
+    struct callback_url_match match = {0};
+    enum status status =
+        callback_url_match(url, w->options.bases, w->options.bases_len, w->keys, &match);
+    assert(status == STATUS_OK);
+    return match;
+}
+
+static void set_url(struct world *w, struct subscription *s, const char *url)
+{
+    struct callback_url_match match = recognise(w, url);
+    snprintf(s->url, sizeof(s->url), "%s", url);
+    s->is_ours = match.ours;
+    s->match = match.url;
+}
+
+static void set_expiry(const struct world *w, struct subscription *s)
+{
+    const int64_t day_ms = 86400 * 1000;
+    if (w->expiry == 1 || w->expiry == 2) {
+        s->expires_at_unix_ms = w->now_unix_ms + (w->expiry == 1 ? 3 : 365) * day_ms;
+        s->dies_at_unix_ms = s->expires_at_unix_ms;
+    } else if (w->expiry == 3) {
+        s->expires_at_unix_ms = w->now_unix_ms - day_ms;
+    }
+}
+
 struct subscription *world_subscribe(struct world *w, unsigned key_group, const char *url,
                                      const char *company_id, unsigned events)
 {
@@ -183,14 +211,8 @@ struct subscription *world_subscribe(struct world *w, unsigned key_group, const 
     };
     snprintf(s->id, sizeof(s->id), "id-%u", w->ids);
     snprintf(s->secret, sizeof(s->secret), "secret-%u", w->ids++);
-    snprintf(s->url, sizeof(s->url), "%s", url);
-    const int64_t day_ms = 86400 * 1000;
-    if (w->expiry == 1 || w->expiry == 2) {
-        s->expires_at_unix_ms = w->now_unix_ms + (w->expiry == 1 ? 3 : 365) * day_ms;
-        s->dies_at_unix_ms = s->expires_at_unix_ms;
-    } else if (w->expiry == 3) {
-        s->expires_at_unix_ms = w->now_unix_ms - day_ms;
-    }
+    set_url(w, s, url);
+    set_expiry(w, s);
     return s;
 }
 
@@ -218,15 +240,6 @@ static struct subscription *find_subscription(struct world *w, const char *id)
             return &w->subscriptions[i];
     }
     return NULL;
-}
-
-static struct callback_url_match recognise(const struct world *w, const char *url)
-{
-    struct callback_url_match match = {0};
-    enum status status =
-        callback_url_match(url, w->options.bases, w->options.bases_len, w->keys, &match);
-    assert(status == STATUS_OK);
-    return match;
 }
 
 /* Whose it is, by its URL alone; NULL: not ours. */
@@ -261,19 +274,16 @@ static bool is_verifiable(const struct world *w, const struct subscription *s, i
         if (r == NULL || r->state == ROUTE_PENDING || r->secret == NULL || r->provider_id == NULL ||
             strcmp(r->secret, s->secret) != 0 || strcmp(r->provider_id, s->id) != 0)
             continue;
-        struct callback_url_match match = recognise(w, s->url);
-        if (match.ours && match.url.generation_unix_ms == r->url.generation_unix_ms &&
+        if (s->is_ours && s->match.generation_unix_ms == r->url.generation_unix_ms &&
             w->routes[i].secret_since_unix_ms + for_ms <= w->now_unix_ms)
             return true;
     }
     return false;
 }
 
-static bool is_of_specification(const struct world *w, const struct subscription *s,
-                                const struct specification *spec)
+static bool is_of_specification(const struct subscription *s, const struct specification *spec)
 {
-    struct callback_url_match match = recognise(w, s->url);
-    return match.ours && specification_equal(&match.url.specification, spec);
+    return s->is_ours && specification_equal(&s->match.specification, spec);
 }
 
 bool world_is_covered(const struct world *w, const struct world_account *a, unsigned specification,
@@ -283,7 +293,7 @@ bool world_is_covered(const struct world *w, const struct world_account *a, unsi
     world_specification(w, a, specification, &spec);
     for (size_t i = 0; i < w->subscriptions_len; i++) {
         const struct subscription *s = &w->subscriptions[i];
-        if (is_alive(w, s) && is_of_specification(w, s, &spec) && is_verifiable(w, s, for_ms))
+        if (is_alive(w, s) && is_of_specification(s, &spec) && is_verifiable(w, s, for_ms))
             return true;
     }
     return false;
@@ -474,6 +484,36 @@ static bool fails_early(struct world *w)
     return true;
 }
 
+static void serve_untrusted(struct world *w)
+{
+    struct listing_entry entries[WORLD_SUBSCRIPTIONS];
+    struct listing listing = {.entries = entries};
+    struct call_result result = {.listing = &listing};
+    for (size_t i = 0; i < w->subscriptions_len; i++) {
+        struct subscription *s = &w->subscriptions[i];
+        if (is_alive(w, s) && s->key_group == w->account->key_group && chance_one_in(&w->chance, 2))
+            entries[listing.len++] = (struct listing_entry){
+                .id = s->id, .callback_url = s->url, .expires_at_unix_ms = s->expires_at_unix_ms};
+    }
+    answer(w, &result, chance_one_in(&w->chance, 2) ? VERDICT_UNTRUSTED : VERDICT_AMBIGUOUS);
+}
+
+static void look_for_uncertain(struct world *w, const struct listing *listing)
+{
+    struct world_account *a = w->account;
+    for (unsigned i = 0; i < WORLD_SPECIFICATIONS; i++) {
+        if (a->uncertain[i].company_id != w->waiting.company_id)
+            continue;
+        for (size_t k = 0; k < listing->len; k++) {
+            if (strcmp(listing->entries[k].callback_url, a->uncertain[i].url) == 0)
+                a->uncertain[i].url[0] = '\0';
+        }
+        a->uncertain[i].last_unix_ms = w->now_unix_ms;
+        if (a->uncertain[i].first_unix_ms == 0)
+            a->uncertain[i].first_unix_ms = w->now_unix_ms;
+    }
+}
+
 static void serve_list(struct world *w)
 {
     struct world_account *a = w->account;
@@ -484,9 +524,8 @@ static void serve_list(struct world *w)
     w->lists++;
     if (fails_early(w))
         return;
-    if (fault(w, 15)) { /* cut off, an error, a page of HTML: no list */
-        result.listing = NULL;
-        answer(w, &result, chance_one_in(&w->chance, 2) ? VERDICT_UNTRUSTED : VERDICT_AMBIGUOUS);
+    if (fault(w, 15)) { /* cut off, an error, a page of HTML: no list, or a part of one */
+        serve_untrusted(w);
         return;
     }
     bool is_empty = fault(w, 40); /* well-formed, and wrong */
@@ -522,6 +561,7 @@ static void serve_list(struct world *w)
         listing.len++;
     }
     a->is_unlisted = false;
+    look_for_uncertain(w, &listing);
     answer(w, &result, VERDICT_OK);
 }
 
@@ -551,9 +591,10 @@ static struct subscription *create(struct world *w)
     for (size_t i = 0; w->merges && i < w->subscriptions_len; i++) {
         struct subscription *s = &w->subscriptions[i];
         if (is_alive(w, s) && s->key_group == a->key_group && !s->is_foreign &&
-            s->company_id == w->waiting.company_id && is_of_specification(w, s, &spec)) {
-            snprintf(s->url, sizeof(s->url), "%s", w->waiting.url);
+            s->company_id == w->waiting.company_id && is_of_specification(s, &spec)) {
+            set_url(w, s, w->waiting.url);
             snprintf(s->secret, sizeof(s->secret), "secret-%u", w->ids++);
+            set_expiry(w, s);
             return s;
         }
     }
@@ -561,10 +602,29 @@ static struct subscription *create(struct world *w)
                            w->waiting.events);
 }
 
+/* A POST neither follows an ambiguous one without a list, nor, of the same specification, one that
+ * was not missing from two lists. */
+static void check_post(struct world *w)
+{
+    struct world_account *a = w->account;
+    unsigned i = w->waiting.specification;
+    if (a->is_unlisted)
+        world_violate(w, "list-first", "%s: a POST after an ambiguous one", a->id);
+    if (a->uncertain[i].url[0] != '\0' && a->uncertain[i].company_id == w->waiting.company_id &&
+        (a->uncertain[i].first_unix_ms == 0 ||
+         a->uncertain[i].last_unix_ms - a->uncertain[i].first_unix_ms < w->options.second_look_ms))
+        world_violate(w, "second-look", "%s: a POST while %s may be there", a->id,
+                      a->uncertain[i].url);
+    check_intent(w, w->waiting.url, NULL);
+}
+
 /* What a POST did, of which nobody hears: nothing, or it was made, now or later, or twice. */
 static void create_unheard(struct world *w)
 {
     w->account->is_unlisted = true;
+    snprintf(w->account->uncertain[w->waiting.specification].url, 320, "%s", w->waiting.url);
+    w->account->uncertain[w->waiting.specification].company_id = w->waiting.company_id;
+    w->account->uncertain[w->waiting.specification].first_unix_ms = 0;
     switch (chance_below(&w->chance, 4)) {
     case 0:
         break;
@@ -588,9 +648,7 @@ static void serve_create(struct world *w)
     struct world_account *a = w->account;
     struct call_result result = {0};
     w->posts++;
-    if (a->is_unlisted)
-        world_violate(w, "list-first", "%s: a POST after an ambiguous one", a->id);
-    check_intent(w, w->waiting.url, NULL);
+    check_post(w);
     if (fails_early(w))
         return;
     if (fault(w, 40)) {
@@ -737,9 +795,7 @@ static void crash(struct world *w)
         if (chance_one_in(&w->chance, 2))
             apply_commit(w);
     } else if (w->waiting.kind == CALL_CREATE) {
-        if (w->account->is_unlisted)
-            world_violate(w, "list-first", "%s: a POST after an ambiguous one", w->account->id);
-        check_intent(w, w->waiting.url, NULL);
+        check_post(w);
         create_unheard(w);
     } else if (w->waiting.kind == CALL_DELETE) {
         struct subscription *s = find_subscription(w, w->waiting.id);
@@ -879,7 +935,7 @@ static void check_specification(struct world *w, const struct world_account *a, 
                                          : NULL;
     for (size_t i = 0; i < w->subscriptions_len; i++) {
         const struct subscription *s = &w->subscriptions[i];
-        if (!is_alive(w, s) || s->is_foreign || !is_of_specification(w, s, &spec))
+        if (!is_alive(w, s) || s->is_foreign || !is_of_specification(s, &spec))
             continue;
         struct callback_url_match match = recognise(w, s->url);
         const struct world_route *route = find_route(w, &match.url);

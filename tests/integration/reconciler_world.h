@@ -30,6 +30,8 @@ bool chance_one_in(struct chance *c, unsigned n);
 struct subscription {
     char id[24];
     char url[320];
+    bool is_ours;              /* the URL is */
+    struct callback_url match; /* what the URL says, if it is */
     char secret[24];
     unsigned key_group; /* whose lists show it */
     const char *company_id;
@@ -61,8 +63,15 @@ struct world_account {
 
     struct account_record *record; /* in the registry */
     struct account_state state;    /* in the process */
-    bool is_unlisted;              /* an ambiguous POST was made, and no list was read since */
-    char unsaved_secret[24];       /* handed to a pass, and not yet committed */
+    struct {
+        char
+            url[320]; /* of the last POST that may have worked; "": there is none, or it was seen */
+        const char *company_id;
+        int64_t first_unix_ms; /* the first and the last trusted list that lacked it */
+        int64_t last_unix_ms;
+    } uncertain[WORLD_SPECIFICATIONS];
+    bool is_unlisted;        /* an ambiguous POST was made, and no list was read since */
+    char unsaved_secret[24]; /* handed to a pass, and not yet committed */
 
     /* of the last trusted list the pass got, by subscription */
     bool is_shown[WORLD_SUBSCRIPTIONS];
@@ -116,6 +125,7 @@ struct world {
     } waiting;
     unsigned lists, posts, deletes, commits; /* of the pass */
 
+    const char *only;     /* the only promise that counts; NULL: all do */
     const char *violated; /* a promise; NULL: none yet */
     char detail[512];
     bool is_traced;

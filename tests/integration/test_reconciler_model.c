@@ -5,6 +5,7 @@
  *     MODEL_HISTORIES=N  how many (100,000)
  *     MODEL_SEED=S       the first one's seed; each history's is one more than the one before
  *     MODEL_TRACE=1      tells each history: MODEL_SEED=S MODEL_HISTORIES=1 MODEL_TRACE=1 replays S
+ *     MODEL_PROMISE=P    only this promise counts
  *
  * A mutant of the plan or the pass (tests/integration/reconciler_mutants.cmake) makes the promise
  * fail that it is made for.
@@ -142,8 +143,10 @@ static void lose_registry(struct world *w)
         route_record_free(w->routes[i].record);
         w->routes[i].record = NULL;
     }
-    for (unsigned i = 0; i < WORLD_ACCOUNTS; i++)
+    for (unsigned i = 0; i < WORLD_ACCOUNTS; i++) {
+        memset(w->accounts[i].uncertain, 0, sizeof(w->accounts[i].uncertain)); /* nobody knows */
         world_restart(w, &w->accounts[i]);
+    }
 }
 
 static void move(struct world *w)
@@ -297,6 +300,31 @@ static void settle(struct world *w)
     }
 }
 
+/* For six days without faults, each subscription lives three: it is renewed in time, once. */
+static void grow_old(struct world *w)
+{
+    const int64_t span_ms = 6 * 86400 * 1000;
+    w->options.interval_ms = 6 * 3600 * 1000;
+    unsigned posts = 0;
+    for (int64_t past_ms = 0; past_ms < span_ms && w->violated == NULL;
+         past_ms += w->options.interval_ms) {
+        world_advance(w, w->options.interval_ms);
+        for (unsigned k = 0; k < WORLD_ACCOUNTS; k++) {
+            struct world_account *a = &w->accounts[k];
+            for (unsigned i = 0; i < WORLD_SPECIFICATIONS; i++) {
+                if (a->is_declared && a->wants[i] && !world_is_covered(w, a, i, 0))
+                    world_violate(w, "lapse", "%s %u is not renewed in time", a->id, i);
+            }
+            world_pass(w, a);
+            posts += w->posts;
+        }
+    }
+    /* At most one create in 0.3 lifetimes, of each; none where no lifetime is known. */
+    unsigned posts_max = w->expiry == 1 ? 7 * WORLD_ACCOUNTS * WORLD_SPECIFICATIONS : 0;
+    if (posts > posts_max)
+        world_violate(w, "storm", "%u POSTs in six days", posts);
+}
+
 static void live(struct world *w)
 {
     begin(w);
@@ -305,6 +333,8 @@ static void live(struct world *w)
         happen(w);
     if (w->violated == NULL)
         settle(w);
+    if (w->violated == NULL && w->expiry != 2 && chance_one_in(&w->chance, 4))
+        grow_old(w);
 }
 
 static uint64_t number(const char *name, uint64_t otherwise)
@@ -323,6 +353,7 @@ static void every_history_keeps_the_promises(void **state)
     for (uint64_t i = 0; i < histories; i++) {
         world_init(w, first + i, route_keys());
         w->is_traced = getenv("MODEL_TRACE") != NULL;
+        w->only = getenv("MODEL_PROMISE");
         live(w);
         bool is_fine = w->violated == NULL;
         if (!is_fine)
