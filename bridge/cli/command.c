@@ -21,6 +21,24 @@ struct invocation {
     size_t operands_len;
 };
 
+enum exit_code exit_code_of_status(enum status status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return EXIT_CODE_FINE;
+    case STATUS_INVALID:
+        return EXIT_CODE_CONFIG;
+    case STATUS_UNAVAILABLE:
+    case STATUS_BUSY:
+        return EXIT_CODE_UNAVAILABLE;
+    case STATUS_NOMEM:
+    case STATUS_UNAUTHENTIC:
+    case STATUS_INTERNAL:
+        return EXIT_CODE_INTERNAL;
+    }
+    return EXIT_CODE_INTERNAL;
+}
+
 /* Understood by every command, after its own. */
 static const struct command_option common_options[] = {
     {"config", "FILE", "The settings. Default /etc/maesn-bridge/bridge.yaml."},

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bridge/base/status.h"
+
 /* Exit codes. Source: sysexits.h for 64..78; 2 as `terraform plan -detailed-exitcode`. */
 enum exit_code {
     EXIT_CODE_FINE = 0,
@@ -15,6 +17,9 @@ enum exit_code {
     EXIT_CODE_INTERNAL = 70,
     EXIT_CODE_CONFIG = 78,
 };
+
+/* What a command ends with that failed, or did not, with this status. */
+enum exit_code exit_code_of_status(enum status status);
 
 struct command_option {
     const char *name;     /* without its dashes: "config" */

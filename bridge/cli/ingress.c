@@ -14,29 +14,11 @@ static const size_t problems_text_max = 1 << 20;
 
 DEFINE_CLEANUP(struct ingress_process *, ingress_process_free)
 
-static enum exit_code exit_code_of(enum status status)
-{
-    switch (status) {
-    case STATUS_OK:
-        return EXIT_CODE_FINE;
-    case STATUS_INVALID:
-        return EXIT_CODE_CONFIG;
-    case STATUS_UNAVAILABLE:
-        return EXIT_CODE_UNAVAILABLE;
-    case STATUS_NOMEM:
-    case STATUS_UNAUTHENTIC:
-    case STATUS_BUSY:
-    case STATUS_INTERNAL:
-        return EXIT_CODE_INTERNAL;
-    }
-    return EXIT_CODE_INTERNAL;
-}
-
 static enum exit_code fail(enum status status, const struct diag *diag)
 {
     LOG(PROCESS_FAILED,
         log_text("error", diag->text[0] == '\0' ? status_name(status) : diag->text));
-    return exit_code_of(status);
+    return exit_code_of_status(status);
 }
 
 /* Errors are lines for the person who starts it, as `check` prints them; what does not stop it is
@@ -71,7 +53,7 @@ static enum exit_code ingress_run(const struct invocation *in)
     CLEANUP(configuration_done) struct configuration configuration;
     status = load(invocation_config(in), &configuration);
     if (status != STATUS_OK)
-        return exit_code_of(status);
+        return exit_code_of_status(status);
 
     CLEANUP(ingress_process_free_scoped) struct ingress_process *process = NULL;
     status = ingress_process_start_take(&configuration, &process, &diag);

@@ -26,29 +26,11 @@ static void work_done(struct work *w)
     configuration_done(&w->configuration);
 }
 
-static enum exit_code exit_code_of(enum status status)
-{
-    switch (status) {
-    case STATUS_OK:
-        return EXIT_CODE_FINE;
-    case STATUS_INVALID:
-        return EXIT_CODE_CONFIG;
-    case STATUS_UNAVAILABLE:
-    case STATUS_BUSY:
-        return EXIT_CODE_UNAVAILABLE;
-    case STATUS_NOMEM:
-    case STATUS_UNAUTHENTIC:
-    case STATUS_INTERNAL:
-        return EXIT_CODE_INTERNAL;
-    }
-    return EXIT_CODE_INTERNAL;
-}
-
 static enum exit_code fail(enum status status, const struct diag *diag)
 {
     fprintf(stderr, "maesn-bridge topics: %s\n",
             diag->text[0] == '\0' ? status_name(status) : diag->text);
-    return exit_code_of(status);
+    return exit_code_of_status(status);
 }
 
 /* --- what is wished for ------------------------------------------------------------------------
@@ -98,7 +80,7 @@ static enum exit_code prepare(const struct invocation *in, struct work *w)
         return EXIT_CODE_USAGE;
     enum status status = load(invocation_config(in), &w->configuration);
     if (status != STATUS_OK)
-        return exit_code_of(status);
+        return exit_code_of_status(status);
     struct diag diag = {0};
     status = topic_survey_make(w->configuration.settings, &sizes, &w->survey, &diag);
     return status == STATUS_OK ? EXIT_CODE_FINE : fail(status, &diag);
@@ -265,7 +247,7 @@ static enum exit_code apply_run(const struct invocation *in)
         print_notes(&w.survey.plan);
     enum status status = apply_all(&w, in, wants_json ? &json : NULL);
     /* What the cluster refuses is no fault of the configuration. */
-    code = status == STATUS_INVALID ? EXIT_CODE_FAILURE : exit_code_of(status);
+    code = status == STATUS_INVALID ? EXIT_CODE_FAILURE : exit_code_of_status(status);
     if (wants_json)
         return json_end(&json, code);
     buf_done(&json);

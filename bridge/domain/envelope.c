@@ -9,6 +9,7 @@
 #include "bridge/domain/header_text.h"
 #include "bridge/domain/naming.h"
 #include "bridge/domain/resource.h"
+#include "bridge/domain/slug.h"
 #include "bridge/domain/trace_context.h"
 
 /* Source: CloudEvents 1.0.2, Kafka protocol binding, sections 3.2.1 and 3.3.1. */
@@ -244,8 +245,8 @@ static const char *or_other(const char *slugged)
 static const char *event_type_text(const struct sealing *s, const struct naming *n)
 {
     char resource[TYPE_RESOURCE_MAX + 1], event[TYPE_EVENT_MAX + 1];
-    slug(n->resource, TYPE_RESOURCE_MAX, resource);
-    slug(n->event_type == NULL ? NAMING_NO_EVENT_TYPE : n->event_type, TYPE_EVENT_MAX, event);
+    slug_write(n->resource, TYPE_RESOURCE_MAX, resource);
+    slug_write(n->event_type == NULL ? NAMING_NO_EVENT_TYPE : n->event_type, TYPE_EVENT_MAX, event);
     return arena_printf(s->arena, "%s.%s.%s", s->route->provider->type_prefix, or_other(resource),
                         or_other(event));
 }

@@ -7,6 +7,7 @@
 #include "bridge/base/scoped.h"
 #include "bridge/domain/resource.h"
 #include "bridge/domain/route.h"
+#include "bridge/domain/slug.h"
 
 /* Source: Kafka's Topic.java: at most 249 of [a-zA-Z0-9._-], neither "." nor "..". */
 static const size_t topic_max = 249;
@@ -132,7 +133,7 @@ static const char *slug_into(const char *text, char ret[VALUE_SLUG_MAX + 1])
 {
     if (text == NULL)
         return NULL;
-    slug(text, VALUE_SLUG_MAX, ret);
+    slug_write(text, VALUE_SLUG_MAX, ret);
     return ret;
 }
 

@@ -1,6 +1,5 @@
 #include "bridge/domain/route.h"
 
-#include <ctype.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -17,25 +16,6 @@ struct route_box {
     atomic_uint refs;
     struct arena *arena;
 };
-
-void slug(const char *text, size_t max_len, char *ret)
-{
-    size_t len = 0;
-    bool gap = false;
-    for (; *text != '\0' && len < max_len; text++) {
-        if (!isalnum((unsigned char)*text)) {
-            gap = len > 0;
-            continue;
-        }
-        if (gap && len + 1 < max_len)
-            ret[len++] = '-';
-        else if (gap)
-            break;
-        gap = false;
-        ret[len++] = (char)tolower((unsigned char)*text);
-    }
-    ret[len] = '\0';
-}
 
 /* A static route's names need no form in a URL: "___" is a resource like any other here. */
 static const char *specification(struct arena *a, const struct route_fields *fields)

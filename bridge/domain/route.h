@@ -54,9 +54,3 @@ void route_unref(const struct route *r);
 
 /* Whether any secret or token is there to verify a callback with. */
 bool route_has_secret(const struct route *r);
-
-/* Lower kebab case of [a-z0-9-], every other run of characters one "-", none at the ends, at most
- * max_len characters: "JOURNAL_ENTRY" becomes "journal-entry". ret holds max_len + 1 characters.
- * The result may be empty.
- */
-void slug(const char *text, size_t max_len, char *ret);

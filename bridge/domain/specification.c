@@ -2,14 +2,14 @@
 
 #include <stdio.h>
 
-#include "bridge/domain/route.h"
+#include "bridge/domain/slug.h"
 
-/* Whether text is what slug() makes of something: then reading and writing are each other's
+/* Whether text is what slug_write() makes of something: then reading and writing are each other's
  * inverse, and one subscription has one text. */
 static bool is_slug(const char *text)
 {
     char same[SPECIFICATION_PART_MAX + 1];
-    slug(text, SPECIFICATION_PART_MAX, same);
+    slug_write(text, SPECIFICATION_PART_MAX, same);
     return text[0] != '\0' && strcmp(text, same) == 0;
 }
 
@@ -31,8 +31,9 @@ static bool copy_text(struct bytes text, char *ret, size_t size)
 bool specification_set(struct specification *ret, const char *provider, const char *account,
                        const char *resource, const char *event)
 {
-    slug(resource == NULL ? SPECIFICATION_ALL : resource, SPECIFICATION_PART_MAX, ret->resource);
-    slug(event == NULL ? SPECIFICATION_ALL : event, SPECIFICATION_PART_MAX, ret->event);
+    slug_write(resource == NULL ? SPECIFICATION_ALL : resource, SPECIFICATION_PART_MAX,
+               ret->resource);
+    slug_write(event == NULL ? SPECIFICATION_ALL : event, SPECIFICATION_PART_MAX, ret->event);
     bool fits = copy_text(bytes_of_text(provider), ret->provider, sizeof(ret->provider));
     fits = copy_text(bytes_of_text(account), ret->account, sizeof(ret->account)) && fits;
     return fits && is_valid(ret);

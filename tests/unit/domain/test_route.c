@@ -10,6 +10,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/secret.h"
 #include "bridge/domain/provider.h"
+#include "bridge/domain/slug.h"
 #include "tests/support/alloc_fail.h"
 
 static const struct provider fake = {.name = "fake"};
@@ -53,7 +54,7 @@ static void a_slug_is_lower_kebab_case(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char text[65];
-        slug(rows[i].text, rows[i].max_len, text);
+        slug_write(rows[i].text, rows[i].max_len, text);
         assert_string_equal(text, rows[i].slug);
     }
 }
