@@ -175,10 +175,16 @@ static enum status start_ingress(struct ingress_process *p, struct diag *diag)
 
 /* --- what the admin listener asks ---------------------------------------------------------- */
 
+static bool is_alive(void *process)
+{
+    struct ingress_process *p = process;
+    return ingress_is_alive(p->ingress, loop_age_max_ms);
+}
+
 static bool loops_turn(void *ctx, struct diag *diag)
 {
     struct ingress_process *p = ctx;
-    if (ingress_process_is_alive(p))
+    if (is_alive(p))
         return true;
     diag_set(diag, STATUS_INTERNAL, "a loop thread has not turned for %lld ms",
              (long long)loop_age_max_ms);
@@ -383,22 +389,19 @@ uint16_t ingress_process_admin_port(const struct ingress_process *p)
     return admin_port(p->admin);
 }
 
-enum status ingress_process_refusal(struct ingress_process *p, struct diag *diag)
+static enum status refusal(void *process, struct diag *diag)
 {
+    struct ingress_process *p = process;
     if (p->feed == NULL || registry_feed_is_loaded(p->feed, NULL))
         return STATUS_OK;
     return registry_feed_refusal(p->feed, diag);
 }
 
-bool ingress_process_is_alive(struct ingress_process *p)
-{
-    return ingress_is_alive(p->ingress, loop_age_max_ms);
-}
-
 /* --- reload -------------------------------------------------------------------------------- */
 
-const struct configuration *ingress_process_read_last(const struct ingress_process *p)
+static const struct configuration *read_last(const void *process)
 {
+    const struct ingress_process *p = process;
     return &p->read_last;
 }
 
@@ -447,8 +450,9 @@ static void keep_latest_take(struct ingress_process *p, struct settings *s)
     settings_free(former);
 }
 
-void ingress_process_reload(struct ingress_process *p)
+static void reload(void *process)
 {
+    struct ingress_process *p = process;
     struct problems problems;
     problems_init(&problems);
     configuration_done(&p->read_last);
@@ -473,13 +477,15 @@ void ingress_process_reload(struct ingress_process *p)
 
 /* --- stop ---------------------------------------------------------------------------------- */
 
-int64_t ingress_process_drain_ms(const struct ingress_process *p)
+static int64_t drain_ms(const void *process)
 {
+    const struct ingress_process *p = process;
     return p->settings->shutdown_delay_ms;
 }
 
-int64_t ingress_process_hard_stop_ms(const struct ingress_process *p)
+static int64_t hard_stop_ms(const void *process)
 {
+    const struct ingress_process *p = process;
     return p->settings->shutdown_hard_stop_ms;
 }
 
@@ -523,3 +529,43 @@ void ingress_process_free(struct ingress_process *p)
     pthread_mutex_destroy(&p->latest_lock);
     free(p);
 }
+
+/* --- how it is served ------------------------------------------------------------------------ */
+
+static enum status start_take(struct configuration *configuration, void **ret, struct diag *diag)
+{
+    struct ingress_process *p = NULL;
+    enum status status = ingress_process_start_take(configuration, &p, diag);
+    if (status == STATUS_OK)
+        *ret = p;
+    return status;
+}
+
+static void drain(void *process)
+{
+    ingress_process_drain(process);
+}
+
+static size_t stop(void *process)
+{
+    return ingress_process_stop(process);
+}
+
+static void free_process(void *process)
+{
+    ingress_process_free(process);
+}
+
+const struct served_process ingress_process_served = {
+    .settings = SETTINGS_INGRESS,
+    .start_take = start_take,
+    .reload = reload,
+    .read_last = read_last,
+    .refusal = refusal,
+    .is_alive = is_alive,
+    .drain_ms = drain_ms,
+    .hard_stop_ms = hard_stop_ms,
+    .drain = drain,
+    .stop = stop,
+    .free = free_process,
+};

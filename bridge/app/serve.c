@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "bridge/app/configuration.h"
-#include "bridge/app/ingress_process.h"
 #include "bridge/app/watch.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
@@ -71,28 +70,34 @@ static int take_signal(int fd)
     return read(fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
 
+/* A process and how to deal with it. */
+struct server {
+    const struct served_process *served;
+    void *process;
+};
+
 /* Watches what was read last, which a reload may have changed. */
-static void watch_again(struct watch *w, const struct ingress_process *process)
+static void watch_again(struct watch *w, const struct server *s)
 {
-    const struct configuration *c = ingress_process_read_last(process);
+    const struct configuration *c = s->served->read_last(s->process);
     if (watch_replace(w, (const char *const *)c->read.items, c->read.len, c->read_from_unix_ms) !=
         STATUS_OK)
         LOG(WATCH_FAILED, log_text("error", "out of memory"));
 }
 
-static void reload(struct ingress_process *process, struct watch *w)
+static void reload(const struct server *s, struct watch *w)
 {
     sd_notify_reloading();
-    ingress_process_reload(process);
+    s->served->reload(s->process);
     if (w != NULL)
-        watch_again(w, process);
+        watch_again(w, s);
     sd_notify_ready();
 }
 
 /* Serves until a signal asks to stop, or the process must not go on. w may be NULL: then only
  * SIGHUP reloads. */
-static enum status serve_until_stopped(struct ingress_process *process, int signals,
-                                       struct watch *w, struct diag *diag)
+static enum status serve_until_stopped(const struct server *s, int signals, struct watch *w,
+                                       struct diag *diag)
 {
     int64_t watchdog_ms = sd_notify_watchdog_ms();
     int turn_ms =
@@ -106,51 +111,53 @@ static enum status serve_until_stopped(struct ingress_process *process, int sign
         int signal_number = take_signal(signals);
         if (signal_number == SIGTERM || signal_number == SIGINT)
             return STATUS_OK;
-        enum status status = ingress_process_refusal(process, diag);
+        enum status status = s->served->refusal(s->process, diag);
         if (status != STATUS_OK)
             return status;
         if (signal_number == SIGHUP || (w != NULL && watch_changed(w)))
-            reload(process, w);
-        if (watchdog_ms > 0 && ingress_process_is_alive(process))
+            reload(s, w);
+        if (watchdog_ms > 0 && s->served->is_alive(s->process))
             sd_notify_watchdog();
     }
 }
 
 /* Waits in the drained state; load balancers look away meanwhile. */
-static void wait_drained(const struct ingress_process *process)
+static void wait_drained(const struct server *s)
 {
-    int64_t until_mono_ms = clock_mono_ms() + ingress_process_drain_ms(process);
+    int64_t until_mono_ms = clock_mono_ms() + s->served->drain_ms(s->process);
     for (int64_t left_ms; (left_ms = until_mono_ms - clock_mono_ms()) > 0;)
         poll(NULL, 0, (int)left_ms);
 }
 
-static size_t stop(struct ingress_process *process)
+static size_t stop(const struct server *s)
 {
-    sd_notify_stopping(ingress_process_hard_stop_ms(process));
+    sd_notify_stopping(s->served->hard_stop_ms(s->process));
     let_second_signal_through();
-    ingress_process_drain(process);
-    wait_drained(process);
-    return ingress_process_stop(process);
+    s->served->drain(s->process);
+    wait_drained(s);
+    return s->served->stop(s->process);
 }
 
-enum status serve_run(struct ingress_process *process, size_t *ret_cut, struct diag *diag)
+enum status serve_run(const struct served_process *served, void *process, size_t *ret_cut,
+                      struct diag *diag)
 {
+    const struct server server = {served, process};
     sigset_t set = served_signals();
     CLEANUP(close_scoped) int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0) {
         diag_set(diag, STATUS_INTERNAL, "signalfd: %s", strerror(errno));
-        *ret_cut = stop(process);
+        *ret_cut = stop(&server);
         return STATUS_INTERNAL;
     }
     CLEANUP(watch_free_scoped) struct watch *w = NULL;
     struct diag why = {0};
     if (watch_new(WATCH_POLL_MS, &w, &why) == STATUS_OK)
-        watch_again(w, process);
+        watch_again(w, &server);
     else /* a limit of the node, not of ours: SIGHUP still reloads */
         LOG(WATCH_FAILED, log_text("error", why.text));
 
     sd_notify_ready();
-    enum status status = serve_until_stopped(process, signals, w, diag);
-    *ret_cut = stop(process);
+    enum status status = serve_until_stopped(&server, signals, w, diag);
+    *ret_cut = stop(&server);
     return status;
 }

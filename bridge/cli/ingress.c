@@ -1,69 +1,11 @@
 #include "bridge/cli/ingress.h"
 
-#include <stdio.h>
-
-#include "bridge/app/configuration.h"
-#include "bridge/app/hardening.h"
 #include "bridge/app/ingress_process.h"
-#include "bridge/app/serve.h"
-#include "bridge/base/scoped.h"
-#include "bridge/domain/log_events.h"
-
-/* A line for each of at most PROBLEMS_MAX problems. */
-static const size_t problems_text_max = 1 << 20;
-
-DEFINE_CLEANUP(struct ingress_process *, ingress_process_free)
-
-static enum exit_code fail(enum status status, const struct diag *diag)
-{
-    LOG(PROCESS_FAILED,
-        log_text("error", diag->text[0] == '\0' ? status_name(status) : diag->text));
-    return exit_code_of_status(status);
-}
-
-/* Errors are lines for the person who starts it, as `check` prints them; what does not stop it is
- * logged. */
-static enum status load(const char *file, struct configuration *ret)
-{
-    struct problems problems;
-    problems_init(&problems);
-    enum status status = configuration_load(file, SETTINGS_INGRESS, ret, &problems);
-    if (status == STATUS_OK) {
-        configuration_log(&problems);
-    } else {
-        struct buf text;
-        buf_init(&text, problems_text_max);
-        problems_print(&problems, &text);
-        fputs(buf_text(&text), stderr);
-        buf_done(&text);
-    }
-    problems_done(&problems);
-    return status;
-}
+#include "bridge/cli/long_running.h"
 
 static enum exit_code ingress_run(const struct invocation *in)
 {
-    struct diag diag = {0};
-    enum status status = hardening_apply(&diag);
-    if (status == STATUS_OK)
-        status = serve_prepare(&diag);
-    if (status != STATUS_OK)
-        return fail(status, &diag);
-
-    CLEANUP(configuration_done) struct configuration configuration;
-    status = load(invocation_config(in), &configuration);
-    if (status != STATUS_OK)
-        return exit_code_of_status(status);
-
-    CLEANUP(ingress_process_free_scoped) struct ingress_process *process = NULL;
-    status = ingress_process_start_take(&configuration, &process, &diag);
-    if (status != STATUS_OK)
-        return fail(status, &diag);
-    size_t cut = 0;
-    status = serve_run(process, &cut, &diag);
-    if (status != STATUS_OK)
-        return fail(status, &diag);
-    return cut == 0 ? EXIT_CODE_FINE : EXIT_CODE_FAILURE;
+    return long_running_run(in, &ingress_process_served);
 }
 
 const struct command ingress_command = {
