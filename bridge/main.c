@@ -6,6 +6,7 @@
 #include "bridge/cli/dev.h"
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
+#include "bridge/cli/reconciler.h"
 #include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
 #include "bridge/registry/record_form.h"
@@ -17,6 +18,7 @@ static const struct command *const commands[] = {
     &dev_command,
     &ingress_command,
     &keygen_command,
+    &reconciler_command,
     &topics_apply_command,
     &topics_plan_command,
     &verify_command,

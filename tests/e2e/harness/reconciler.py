@@ -1,0 +1,111 @@
+"""`maesn-bridge reconciler` with accounts, a registry and a provider; what it has written, opened."""
+
+import json
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from harness import wait
+from harness.bridge import Bridge, ConfigDirectory, merged
+from harness.consumers import read_all
+from harness.maesn import API_KEY
+from harness.ports import free_ports
+from harness.registry import Registry
+
+PUBLIC_URL = "https://hooks.example.com"
+
+
+def account(name, system="xero", subscriptions="all", **more):
+    """An account as accounts.d/*.yaml declares it; its key is "key-of-NAME"."""
+    return {"id": name, "system": system, "account_key_file": f"../secrets/{name}", "subscriptions": subscriptions, **more}
+
+
+class World:
+    """One registry, one provider, one configuration; as many reconcilers as a test wants."""
+
+    def __init__(self, cluster, maesn, prefix, accounts=(), settings=None, partitions=4):
+        self.cluster, self.maesn, self.prefix = cluster, maesn, prefix
+        self.registry = Registry(cluster, prefix, partitions)
+        self.config = self._config(accounts, settings)
+        self.bridges = []
+
+    def _config(self, accounts, settings):
+        base = merged(self.registry.settings, {
+            "kafka": {"brokers": self.cluster.bootstrap},
+            "topics": {"token": f"{self.prefix}.token", "accounts": f"{self.prefix}.accounts",
+                       "other": f"{self.prefix}.other", "dead_letter": f"{self.prefix}.dead-letter",
+                       "template": f"{self.prefix}.{{resource}}"},
+            "public_base_url": PUBLIC_URL,
+            "accounts_dir": "accounts.d",
+            "maesn": {"base_url": self.maesn.url, "api_key_file": "secrets/maesn-api-key"},
+            "moneybird": {"base_url": self.maesn.url},
+            "reconciler": {"interval_s": 10, "second_look_s": 1, "pending_ttl_s": 60, "delete_delay_s": 1,
+                           "overlap_s": 10, "retire_grace_s": 60, "session_timeout_ms": 6000},
+            "http": {"timeout_ms": 5000},
+        })
+        keys = {a["id"]: f"key-of-{a['id']}" for a in accounts}
+        config = ConfigDirectory(merged(base, settings or {}), routes=[],
+                                 secrets={**self.registry.secrets, "maesn-api-key": API_KEY, **keys})
+        config.settings["reconciler"]["admin_listen"] = f"127.0.0.1:{config.admin_port}"
+        config.settings["admin"]["listen"] = f"127.0.0.1:{free_ports(1)[0]}"
+        config.write("bridge.yaml", json.dumps(config.settings, indent=2))
+        (config.path / "accounts.d").mkdir()
+        self.declare(accounts, config)
+        return config
+
+    def declare(self, accounts, config=None):
+        config = config or self.config
+        for a in accounts:
+            config.write(f"secrets/{a['id']}", f"key-of-{a['id']}\n")
+        config.write("accounts.d/accounts.yaml", json.dumps({"accounts": list(accounts)}))
+
+    def start(self, ready=True):
+        bridge = Bridge(self.config, command=("reconciler",))
+        self.bridges.append(bridge)
+        return bridge.start() if ready else bridge.spawn()
+
+    def start_ingress(self):
+        """An ingress of the same files; its admin port and its log are its own."""
+        bridge = Bridge(self.config)
+        bridge.output = self.config.path / "ingress-stderr"
+        self.bridges.append(bridge)
+        return bridge.spawn()
+
+    def stop(self):
+        for bridge in self.bridges:
+            bridge.kill()
+        self.config.remove()
+
+    # --- what it has written ---
+
+    def records(self):
+        """Every record so far, as it stands in the topic."""
+        return read_all(self.cluster, self.registry.topic)
+
+    def open(self, record):
+        name_len = record.value[1]
+        name = record.value[2:2 + name_len].decode()
+        nonce, sealed = record.value[2 + name_len:14 + name_len], record.value[14 + name_len:]
+        additional = b"\0".join([record.topic.encode(), record.key, b"\x01" + name.encode()])
+        return json.loads(AESGCM(self.registry.keyring.keys[name]).decrypt(nonce, sealed, additional))
+
+    def table(self):
+        """What the registry says now: {key: record}."""
+        table = {}
+        for record in self.records():
+            table.pop(record.key.decode(), None)
+            if record.value is not None:
+                table[record.key.decode()] = self.open(record)
+        return table
+
+    def routes(self, account=None, state=None):
+        return [r for key, r in self.table().items() if key.startswith("/in/") and account in (None, r["account"])
+                and state in (None, r["state"])]
+
+    def is_settled(self, *names, count):
+        """Whether the provider holds `count` subscriptions of these accounts, each the one of an active route."""
+        held = {s.id for name in names for s in self.maesn.of(f"key-of-{name}")}
+        active = {r["provider_id"] for name in names for r in self.routes(name, "active")}
+        return len(held) == count and held == active
+
+    def await_settled(self, *names, count, seconds=40):
+        wait.until(lambda: self.is_settled(*names, count=count), seconds, f"{names} have {count} subscriptions")
