@@ -148,6 +148,8 @@ static const struct row acceptances[] = {
     {SIGNED "Content-Length: 22\r\n\r\n" BODY, 200, NULL},
     /* the header's name in any case, the query ignored, the path decoded */
     {HEAD "x-fake-signature: good\r\nContent-Length: 22\r\n\r\n" BODY, 200, NULL},
+    /* white space around a value */
+    {HEAD "X-Fake-Signature: \t good \t \r\nContent-Length: 22\r\n\r\n" BODY, 200, NULL},
     {"POST " ACTIVE_PATH "?a=b&c HTTP/1.1\r\nHost: b\r\n" SIGNATURE_LINE
      "Content-Length: 22\r\n\r\n" BODY,
      200, NULL},
