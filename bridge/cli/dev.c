@@ -22,6 +22,7 @@
 #include "bridge/dev/log_tail.h"
 #include "bridge/dev/sender.h"
 #include "bridge/dev/subscriber.h"
+#include "bridge/dev/tenant_deliveries.h"
 #include "bridge/dev/view.h"
 #include "bridge/dev/workspace.h"
 
@@ -58,6 +59,7 @@ struct run {
     struct subscriber *subscriber;
     struct ledger *ledger;
     struct view *view;
+    struct tenant_deliveries deliveries;
     struct sender *sender;
     struct log_tail log;
     struct buf log_line;
@@ -202,15 +204,15 @@ static enum status start_bridge(struct run *run, struct diag *diag)
     return start_ingress(run, diag);
 }
 
-static void tell_refusal(void *owner, const struct tenant *t, bool forged, int code)
+static void tell_refusal(void *owner, const char *path, bool forged, int code)
 {
     struct run *run = owner;
     if (forged && code == 401)
-        view_remark(run->view, "401  %s  wrongly signed on purpose: refused", t->path);
+        view_remark(run->view, "401  %s  wrongly signed on purpose: refused", path);
     else if (code == 0)
-        view_remark(run->view, "---  %s  no answer", t->path);
+        view_remark(run->view, "---  %s  no answer", path);
     else
-        view_remark(run->view, "%d  %s  %s", code, t->path,
+        view_remark(run->view, "%d  %s  %s", code, path,
                     forged ? "wrongly signed, yet not refused with 401" : "not accepted");
 }
 
@@ -222,12 +224,14 @@ static unsigned forge_every(unsigned per_second)
 
 static enum status start_sender(struct run *run, struct diag *diag)
 {
-    const struct sender_options opt = {.port = ingress_process_port(run->ingress),
-                                       .per_second = run->opt.per_second,
+    run->deliveries = (struct tenant_deliveries){.port = ingress_process_port(run->ingress),
+                                                 .tenants = tenants,
+                                                 .secrets = workspace_secrets(run->workspace),
+                                                 .tenants_len = tenants_len};
+    const struct sender_options opt = {.per_second = run->opt.per_second,
                                        .forge_every = forge_every(run->opt.per_second),
-                                       .tenants = tenants,
-                                       .secrets = workspace_secrets(run->workspace),
-                                       .tenants_len = tenants_len,
+                                       .lanes = tenants_len,
+                                       .source = tenant_deliveries_source(&run->deliveries),
                                        .ledger = run->ledger,
                                        .on_refusal = tell_refusal,
                                        .owner = run};

@@ -69,8 +69,8 @@ static enum status send_request(const struct http_connection *c,
     int len =
         snprintf(head, sizeof(head),
                  "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/json\r\n"
-                 "Content-Length: %zu\r\nX-MAESN-SIGNATURE: %s\r\n\r\n",
-                 request->path, c->port, request->body.len, request->signature);
+                 "Content-Length: %zu\r\n%s\r\n",
+                 request->path, c->port, request->body.len, request->headers);
     if (len < 0 || (size_t)len >= sizeof(head))
         return STATUS_INVALID;
     enum status status = send_all(c, bytes_of(head, (size_t)len));

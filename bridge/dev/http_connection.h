@@ -12,7 +12,7 @@ struct http_connection {
 
 struct http_connection_request {
     const char *path;
-    const char *signature; /* value of X-MAESN-SIGNATURE */
+    const char *headers; /* more of them: whole lines, each with its CR LF; "" for none */
     struct bytes body;
 };
 

@@ -5,9 +5,7 @@
 #include <time.h>
 
 #include "bridge/base/clock.h"
-#include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
-#include "bridge/base/secret.h"
 #include "bridge/dev/http_connection.h"
 
 /* One connection can surely do this much: a callback takes a few milliseconds. */
@@ -16,10 +14,7 @@ static const unsigned per_second_of_one_connection = 20;
 /* A sender that fell behind by more than this forgets what it missed, rather than catch up. */
 static const int64_t lag_max_us = 1000000;
 
-/* Three events of some 150 bytes. */
-static const size_t body_max = 1024;
-
-/* Sends every `stride`-th callback, so that a tenant always has the same worker. */
+/* Sends every `workers_len`-th callback, so that a lane always has the same worker. */
 struct worker {
     struct sender *sender;
     size_t first;
@@ -33,7 +28,7 @@ struct sender {
     pthread_mutex_t lock; /* guards stopping */
     pthread_cond_t changed;
     bool stopping;
-    size_t workers_len; /* the stride: 1 or opt.tenants_len */
+    size_t workers_len; /* 1 or opt.lanes */
     struct worker workers[];
 };
 
@@ -51,95 +46,42 @@ static bool wait_until(struct sender *s, int64_t mono_us)
     return !stopping;
 }
 
-/* A callback with all that is needed to send it and to know its records again. */
-struct delivery {
-    const struct tenant *tenant;
-    bool forged;
-    struct buf body;
-    char signature[2 * CRYPTO_SHA256_SIZE + 1];
-    struct ledger_id ids[TENANT_EVENTS_MAX];
-    size_t ids_len;
-};
-
-static void delivery_done(struct delivery *d)
-{
-    buf_done(&d->body);
-}
-
-/* What the bridge promises to put into ce_id, computed independently of it: the first half of
- * SHA-256 over specification, 0x00, body, 0x00, the element's index in decimal. */
-static enum status identify(struct delivery *d)
-{
-    for (size_t i = 0; i < d->ids_len; i++) {
-        const char index[] = {(char)('0' + i)};
-        const struct bytes parts[] = {
-            bytes_of_text(d->tenant->specification),
-            bytes_of("", 1),
-            buf_bytes(&d->body),
-            bytes_of("", 1),
-            bytes_of(index, 1),
-        };
-        uint8_t digest[CRYPTO_SHA256_SIZE];
-        enum status status = sha256(parts, sizeof(parts) / sizeof(parts[0]), digest);
-        if (status != STATUS_OK)
-            return status;
-        memcpy(d->ids[i].bytes, digest, sizeof(d->ids[i].bytes));
-    }
-    return STATUS_OK;
-}
-
-static enum status sign(struct delivery *d, const struct secret *secret)
-{
-    uint8_t mac[CRYPTO_SHA256_SIZE];
-    const struct bytes body = buf_bytes(&d->body);
-    enum status status = hmac_sha256(secret_hmac_key(secret), &body, 1, mac);
-    if (status != STATUS_OK)
-        return status;
-    if (d->forged)
-        mac[0] ^= 1;
-    hex_encode(bytes_of(mac, sizeof(mac)), d->signature);
-    return STATUS_OK;
-}
-
-static enum status compose(struct delivery *d, const struct secret *secret)
-{
-    uint8_t random[TENANT_RANDOM_SIZE];
-    enum status status = crypto_random(random, sizeof(random));
-    if (status != STATUS_OK)
-        return status;
-    d->ids_len = tenant_write_body(d->tenant, random, clock_unix_ms(), &d->body);
-    status = d->body.status;
-    if (status == STATUS_OK)
-        status = identify(d);
-    return status == STATUS_OK ? sign(d, secret) : status;
-}
-
 /* From the middle of the first round on, so that a short run has one too. */
 static bool is_forged(const struct sender_options *opt, uint64_t n)
 {
     return opt->forge_every > 0 && n % opt->forge_every == opt->forge_every / 2;
 }
 
+/* One connection leads to one port. */
+static void turn_to(struct worker *w, uint16_t port)
+{
+    if (w->connection.port == port)
+        return;
+    http_connection_done(&w->connection);
+    http_connection_init(&w->connection, port);
+}
+
 /* Out of memory or entropy, a callback is simply not sent: nothing was promised yet. */
 static void deliver(struct worker *w, uint64_t n)
 {
     const struct sender_options *opt = &w->sender->opt;
-    size_t turn = n % opt->tenants_len;
-    CLEANUP(delivery_done)
-    struct delivery d = {.tenant = &opt->tenants[turn], .forged = is_forged(opt, n)};
-    buf_init(&d.body, body_max);
-    if (compose(&d, opt->secrets[turn]) != STATUS_OK)
+    CLEANUP(delivery_done) struct delivery d;
+    delivery_init(&d, is_forged(opt, n));
+    if (opt->source.compose(opt->source.owner, n, &d) != STATUS_OK)
         return;
 
     const struct http_connection_request request = {
-        .path = d.tenant->path, .signature = d.signature, .body = buf_bytes(&d.body)};
+        .path = d.path, .headers = d.headers, .body = buf_bytes(&d.body)};
     struct ledger_entry entry = ledger_send(opt->ledger, d.ids, d.ids_len, d.forged);
     int code = 0;
+    turn_to(w, d.port);
     if (http_connection_post(&w->connection, &request, &code) != STATUS_OK)
         code = 0;
     ledger_answer(opt->ledger, &entry, code);
+    if (opt->source.answered != NULL)
+        opt->source.answered(opt->source.owner, &d, code);
     if (code != 200 && opt->on_refusal != NULL)
-        opt->on_refusal(opt->owner, d.tenant, d.forged, code);
+        opt->on_refusal(opt->owner, d.path, d.forged, code);
 }
 
 static void *worker_main(void *arg)
@@ -169,7 +111,7 @@ static void init_wakeup(struct sender *s)
 
 enum status sender_new(const struct sender_options *opt, struct sender **ret, struct diag *diag)
 {
-    size_t workers_len = opt->per_second > per_second_of_one_connection ? opt->tenants_len : 1;
+    size_t workers_len = opt->per_second > per_second_of_one_connection ? opt->lanes : 1;
     CLEANUP(sender_free_scoped)
     struct sender *s = calloc(1, sizeof(*s) + workers_len * sizeof(s->workers[0]));
     if (s == NULL)
@@ -181,7 +123,7 @@ enum status sender_new(const struct sender_options *opt, struct sender **ret, st
         struct worker *w = &s->workers[i];
         w->sender = s;
         w->first = i;
-        http_connection_init(&w->connection, opt->port);
+        http_connection_init(&w->connection, 0);
     }
     for (size_t i = 0; i < workers_len; i++) {
         struct worker *w = &s->workers[i];

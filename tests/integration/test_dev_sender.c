@@ -11,6 +11,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/secret.h"
 #include "bridge/dev/http_connection.h"
+#include "bridge/dev/tenant_deliveries.h"
 #include "fake_ingress.h"
 
 #define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -18,8 +19,9 @@
 
 /* --- connection ------------------------------------------------------------------------------- */
 
-static const struct http_connection_request request = {
-    .path = "/in/maesn/acme-42/by-hand", .signature = "00ff", .body = BYTES_LITERAL("{\"a\":1}")};
+static const struct http_connection_request request = {.path = "/in/maesn/acme-42/by-hand",
+                                                       .headers = "X-MAESN-SIGNATURE: 00ff\r\n",
+                                                       .body = BYTES_LITERAL("{\"a\":1}")};
 
 static enum status post(struct http_connection *c, int *ret_code)
 {
@@ -140,10 +142,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void note_refusal(void *owner, const struct tenant *t, bool forged, int code)
+static void note_refusal(void *owner, const char *path, bool forged, int code)
 {
     struct run *run = owner;
-    (void)t, (void)code;
+    (void)path, (void)code;
     run->refusals++;
     run->forged_refusals += forged;
 }
@@ -152,12 +154,14 @@ static void note_refusal(void *owner, const struct tenant *t, bool forged, int c
 static void send_some(struct run *run, struct fake_ingress *f, unsigned per_second,
                       unsigned forge_every, size_t requests)
 {
-    const struct sender_options opt = {.port = fake_ingress_port(f),
-                                       .per_second = per_second,
+    struct tenant_deliveries deliveries = {.port = fake_ingress_port(f),
+                                           .tenants = tenants,
+                                           .secrets = run->secrets,
+                                           .tenants_len = tenants_len};
+    const struct sender_options opt = {.per_second = per_second,
+                                       .lanes = tenants_len,
                                        .forge_every = forge_every,
-                                       .tenants = tenants,
-                                       .secrets = run->secrets,
-                                       .tenants_len = tenants_len,
+                                       .source = tenant_deliveries_source(&deliveries),
                                        .ledger = run->ledger,
                                        .on_refusal = note_refusal,
                                        .owner = run};

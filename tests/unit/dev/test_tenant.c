@@ -23,7 +23,7 @@ static json_t *parse_body(const struct tenant *t, uint8_t filler, size_t *ret_ev
     memset(random, filler, sizeof(random));
     struct buf b;
     buf_init(&b, 1024);
-    *ret_events = tenant_write_body(t, random, now_unix_ms, &b);
+    *ret_events = tenant_write_body(t->system, random, now_unix_ms, &b);
     assert_int_equal(b.status, STATUS_OK);
     json_t *body = json_loadb((const char *)b.data, b.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(body);
@@ -72,7 +72,8 @@ static void an_event_looks_like_the_published_sample(void **state)
     };
     struct buf b;
     buf_init(&b, 1024);
-    assert_int_equal(tenant_write_body(tenant_of("birch-bakery"), random, now_unix_ms, &b), 1);
+    assert_int_equal(tenant_write_body(tenant_of("birch-bakery")->system, random, now_unix_ms, &b),
+                     1);
     assert_string_equal(buf_text(&b),
                         "{\"eventType\":\"UPDATED\",\"filterDate\":\"2026-01-02T03:04:05Z\","
                         "\"resource\":\"INVOICE\","
