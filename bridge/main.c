@@ -7,6 +7,9 @@
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
 #include "bridge/cli/reconciler.h"
+#include "bridge/cli/registry_export.h"
+#include "bridge/cli/registry_import.h"
+#include "bridge/cli/registry_reseal.h"
 #include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
 #include "bridge/registry/record_form.h"
@@ -19,6 +22,9 @@ static const struct command *const commands[] = {
     &ingress_command,
     &keygen_command,
     &reconciler_command,
+    &registry_export_command,
+    &registry_import_command,
+    &registry_reseal_command,
     &topics_apply_command,
     &topics_plan_command,
     &verify_command,

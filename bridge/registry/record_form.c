@@ -257,7 +257,8 @@ static enum status read_fields(const struct record_form *form, const json_t *jso
 }
 
 /* Tells a text that is no JSON from memory that is short. */
-static enum status parse(const char *name, struct bytes json_text, json_t **ret, struct diag *diag)
+enum status record_form_parse_any(const char *name, struct bytes json_text, json_t **ret,
+                                  struct diag *diag)
 {
     assert(started);
     was_short = false;
@@ -277,7 +278,7 @@ enum status record_form_parse(const char *name, struct bytes json_text, json_t *
                               struct diag *diag)
 {
     CLEANUP(json_decref_scoped) json_t *json = NULL;
-    enum status status = parse(name, json_text, &json, diag);
+    enum status status = record_form_parse_any(name, json_text, &json, diag);
     if (status != STATUS_OK)
         return status;
     const json_t *version = json_object_get(json, "version");

@@ -55,6 +55,10 @@ struct json_t;
 enum status record_form_parse(const char *name, struct bytes json, struct json_t **ret,
                               struct diag *diag) MUST_CHECK;
 
+/* The same of JSON that need not be of any version. */
+enum status record_form_parse_any(const char *name, struct bytes json, struct json_t **ret,
+                                  struct diag *diag) MUST_CHECK;
+
 /* From now on what jansson frees is overwritten first, for it copies the secrets it reads. For the
  * whole process: call it once, before threads start and a record is read. */
 void record_form_start(void);

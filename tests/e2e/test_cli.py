@@ -10,7 +10,7 @@ from harness.environment import ROOT
 from harness.sender import SIGNATURE_HEADER, encode, event, sign
 
 COMMANDS = ("ingress", "dev", "check", "topics plan", "topics apply", "keygen", "verify", "config print",
-            "config reference")
+            "config reference", "registry export", "registry import", "registry reseal")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

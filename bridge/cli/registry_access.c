@@ -1,0 +1,152 @@
+#include "bridge/cli/registry_access.h"
+
+#include <stdio.h>
+
+#include "bridge/base/clock.h"
+#include "bridge/base/scoped.h"
+#include "bridge/cli/output.h"
+#include "bridge/kafka/membership.h"
+#include "bridge/registry/sealed.h"
+
+/* The longest time to ask after the group's members. */
+static const int64_t patience_ms = 20000;
+
+/* --- the configuration ---------------------------------------------------------------------- */
+
+static enum exit_code code_of(enum status status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return EXIT_CODE_FINE;
+    case STATUS_INVALID:
+        return EXIT_CODE_CONFIG;
+    case STATUS_UNAVAILABLE:
+        return EXIT_CODE_UNAVAILABLE;
+    case STATUS_BUSY:
+    case STATUS_NOMEM:
+    case STATUS_UNAUTHENTIC:
+    case STATUS_INTERNAL:
+        return EXIT_CODE_FAILURE;
+    }
+    return EXIT_CODE_FAILURE;
+}
+
+enum exit_code registry_access_fail(const struct registry_access *x, enum status status,
+                                    const struct diag *diag)
+{
+    fprintf(stderr, "maesn-bridge %s: %s\n", x->command,
+            diag->text[0] != '\0'    ? diag->text
+            : status == STATUS_NOMEM ? "memory is short"
+                                     : status_name(status));
+    return code_of(status);
+}
+
+static enum status load(const char *file, struct configuration *ret)
+{
+    CLEANUP(problems_done) struct problems problems;
+    CLEANUP(buf_done) struct buf text;
+    problems_init(&problems);
+    buf_init(&text, OUTPUT_MAX);
+    enum status status = configuration_load(file, SETTINGS_RECONCILER, ret, &problems);
+    problems_print(&problems, &text);
+    fputs(buf_text(&text), stderr);
+    return status;
+}
+
+enum exit_code registry_access_init(const struct invocation *in, const char *command,
+                                    struct registry_access *ret)
+{
+    *ret = (struct registry_access){.command = command};
+    struct diag diag = {0};
+    enum status status = load(invocation_config(in), &ret->configuration);
+    if (status == STATUS_INVALID) /* it was told */
+        return EXIT_CODE_CONFIG;
+    const struct settings *s = ret->settings = ret->configuration.settings;
+    if (status == STATUS_OK && s->topics_registry[0] == '\0')
+        status = diag_set(&diag, STATUS_INVALID,
+                          "topics.registry: \"\", expected a topic: without a registry there are "
+                          "no subscriptions");
+    if (status == STATUS_OK)
+        status = cluster_settings_init(&ret->cluster, s);
+    if (status == STATUS_OK)
+        status = keyring_from_file(s->keyring_file, &ret->keyring, &diag);
+    return status == STATUS_OK ? EXIT_CODE_FINE : registry_access_fail(ret, status, &diag);
+}
+
+void registry_access_done(struct registry_access *x)
+{
+    keyring_unref(x->keyring);
+    cluster_settings_done(&x->cluster);
+    configuration_done(&x->configuration);
+}
+
+/* --- the topics ----------------------------------------------------------------------------- */
+
+struct placing {
+    const struct topic_table *table;
+    struct diag *diag;
+    enum status status;
+};
+
+static void check_place(void *ctx, const struct topic_row *row)
+{
+    struct placing *p = ctx;
+    struct registry_key key = registry_key_read(row->key);
+    if (key.kind == REGISTRY_KEY_UNKNOWN || key.kind == REGISTRY_KEY_REQUEST)
+        return;
+    int32_t expected = registry_key_partition(key.account, topic_table_partitions(p->table));
+    if (row->partition != expected)
+        p->status =
+            diag_set(p->diag, STATUS_INVALID,
+                     "topic %s: a record of account %s is in partition %d, expected %d: "
+                     "the topic was resized",
+                     topic_table_topic(p->table), key.account, (int)row->partition, (int)expected);
+}
+
+DEFINE_CLEANUP(struct topic_table *, topic_table_close)
+
+enum status registry_access_open(const struct registry_access *x, const char *topic,
+                                 struct topic_table **ret, struct diag *diag)
+{
+    CLEANUP(topic_table_close_scoped) struct topic_table *table = NULL;
+    enum status status = topic_table_open(&x->cluster.cluster, topic, &table, diag);
+    if (status != STATUS_OK)
+        return status;
+    struct placing placing = {table, diag, STATUS_OK};
+    topic_rows_each(topic_table_lock(table), check_place, &placing);
+    topic_table_unlock(table);
+    if (placing.status == STATUS_OK)
+        *ret = TAKE(table);
+    return placing.status;
+}
+
+enum status registry_access_alone(const struct registry_access *x, struct diag *diag)
+{
+    /* A topic's name and what the group's adds to it. */
+    char group[300];
+    size_t members = 0;
+    snprintf(group, sizeof(group), "%s-reconciler", x->settings->topics_registry);
+    enum status status =
+        membership_count(&x->cluster.cluster, group, clock_mono_ms() + patience_ms, &members, diag);
+    if (status != STATUS_OK || members == 0)
+        return status;
+    return diag_set(diag, STATUS_BUSY,
+                    "group %s has %zu member%s, expected none: stop the reconcilers first", group,
+                    members, members == 1 ? "" : "s");
+}
+
+enum status registry_access_unseal(const struct registry_access *x, const char *topic,
+                                   const struct topic_row *row, struct buf *ret, struct diag *diag)
+{
+    return sealed_open(x->keyring, topic, row->key, row->value, ret, diag);
+}
+
+enum status registry_access_add_sealed(const struct registry_access *x, const char *topic,
+                                       struct bytes key, struct bytes json,
+                                       struct topic_changes *ret)
+{
+    CLEANUP(buf_done) struct buf sealed;
+    buf_init(&sealed, SEALED_MAX);
+    enum status status = sealed_seal(x->keyring, topic, key, json, &sealed);
+    return status == STATUS_OK ? topic_changes_add(ret, key, buf_bytes(&sealed)) : status;
+}
