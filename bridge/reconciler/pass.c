@@ -602,6 +602,10 @@ static bool is_finished_with(const struct pass *p)
             return false;
         forgotten++;
     }
+    for (size_t i = 0; i < p->observation.len; i++) {
+        if (!p->observation.sightings[i].is_deleted)
+            return false;
+    }
     return !p->is_declared && forgotten == p->state->routes_len;
 }
 

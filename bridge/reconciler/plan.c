@@ -110,12 +110,19 @@ static bool is_of(const struct view *v, const struct callback_url *url)
     return specification_equal(&url->specification, v->specification);
 }
 
-/* The route's own subscription; for one that has none any more, or none that is known, any at its
- * URL. */
+/* Nothing that it sends could be verified. */
+static bool is_useless(const struct route_record *r)
+{
+    return r->secret == NULL && r->token == NULL;
+}
+
+/* The route's own subscription; for one that has none any more, or none that is known or of use,
+ * any at its URL. */
 static const struct sighting *seen_of(const struct view *v, const struct route_record *r)
 {
     const struct sighting *seen = observation_find(v->in->observation, &r->url, r->provider_id);
-    if (seen == NULL && r->state == ROUTE_RETIRED)
+    if (seen == NULL &&
+        (r->state == ROUTE_RETIRED || (r->state == ROUTE_RETIRING && is_useless(r))))
         seen = observation_find(v->in->observation, &r->url, NULL);
     return seen;
 }
@@ -388,11 +395,10 @@ static void step_for_ending(struct view *v, const struct route_record *r,
                             const struct route_record *after, enum plan_reason reason,
                             const struct sighting *seen)
 {
-    bool is_useless = r->secret == NULL && r->token == NULL;
     if (is_held_elsewhere(v, seen->id, &r->url) ||
-        (v->wanted != NULL && v->keeper == NULL && !is_useless))
+        (v->wanted != NULL && v->keeper == NULL && !is_useless(r)))
         add_wait(v, r, REASON_NO_REPLACEMENT, r, 0);
-    else if (!is_useless && v->in->now_unix_ms < overlap_end(v, after))
+    else if (!is_useless(r) && v->in->now_unix_ms < overlap_end(v, after))
         add_wait(v, r, REASON_OVERLAP, r, overlap_end(v, after));
     else
         add_delete(v, r, reason, after, seen);
@@ -401,7 +407,6 @@ static void step_for_ending(struct view *v, const struct route_record *r,
 static void step_for_retiring(struct view *v, const struct route_record *r)
 {
     const struct sighting *seen = seen_of(v, r);
-    bool is_useless = r->secret == NULL && r->token == NULL;
     bool is_undesired = v->wanted == NULL && r->undesired_since_unix_ms != 0;
     if (seen != NULL && is_undesired && v->in->options->policy == POLICY_UPSERT_ONLY)
         add_route_step(v, r, PLAN_LEAVE, REASON_NOT_WANTED, r);
@@ -409,13 +414,13 @@ static void step_for_retiring(struct view *v, const struct route_record *r)
         add_route_step(v, r, PLAN_WITHHOLD, REASON_NOT_WANTED, r);
     else if (seen != NULL)
         step_for_ending(v, r, r,
-                        is_useless     ? REASON_ORPHAN
+                        is_useless(r)  ? REASON_ORPHAN
                         : is_undesired ? REASON_NOT_WANTED
                                        : REASON_REPLACED,
                         seen);
     else if (!observation_is_trusted(v->in->observation, route_scope(r)))
         add_wait(v, r, REASON_UNLISTED, r, 0);
-    else if (is_useless)
+    else if (is_useless(r))
         add_forget(v, r, REASON_NO_LONGER_LISTED);
     else
         add_gone(v, r); /* at the first look: should it show up again, it is deleted then */

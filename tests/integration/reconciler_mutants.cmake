@@ -69,9 +69,9 @@ reconciler_mutant(post-again list-first
 reconciler_mutant(uncertain-is-missing second-look
   plan.c "v->is_in_doubt |= !is_believed_missing(v, r)" "v->is_in_doubt |= false")
 reconciler_mutant(delete-before-create gap
-  plan.c "(v->wanted != NULL && v->keeper == NULL && !is_useless)" "false")
+  plan.c "(v->wanted != NULL && v->keeper == NULL && !is_useless(r))" "false")
 reconciler_mutant(no-overlap overlap
-  plan.c "!is_useless && v->in->now_unix_ms < overlap_end(v, after)" "false")
+  plan.c "!is_useless(r) && v->in->now_unix_ms < overlap_end(v, after)" "false")
 reconciler_mutant(ids-held-elsewhere gap
   plan.c "        if (r->url.generation_unix_ms != but->generation_unix_ms ||" "        if (false &&"
   pass.c "            assert(r->state != ROUTE_ACTIVE ||" "            assert(true ||")
