@@ -45,12 +45,20 @@ static void refuse(struct connection *c, enum answer answer)
     connection_cut(c);
 }
 
+/* Whether there is a request line, or the part of one that is all that will ever come. */
+static bool has_begun(const struct connection *c)
+{
+    uint64_t received, sent;
+    connection_traffic(c, &received, &sent);
+    return c->has_request_line || (c->half_closed && received > 1);
+}
+
 /* A request that did not become complete in time. */
 static void expire_incomplete(struct connection *c)
 {
     if (c->half_closed && connection_has_unread(c))
         connection_enter(c, c->phase); /* it is us who are late */
-    else if (c->phase == PHASE_IDLE || (c->phase == PHASE_HEADER && !c->has_request_line))
+    else if (c->phase == PHASE_IDLE || (c->phase == PHASE_HEADER && !has_begun(c)))
         connection_cut(c);
     else
         refuse(c, c->half_closed ? ANSWER_MALFORMED : ANSWER_TOO_SLOW);
