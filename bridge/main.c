@@ -10,6 +10,7 @@
 #include "bridge/cli/registry_export.h"
 #include "bridge/cli/registry_import.h"
 #include "bridge/cli/registry_reseal.h"
+#include "bridge/cli/subscriptions.h"
 #include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
 #include "bridge/registry/record_form.h"
@@ -25,6 +26,8 @@ static const struct command *const commands[] = {
     &registry_export_command,
     &registry_import_command,
     &registry_reseal_command,
+    &subscriptions_list_command,
+    &subscriptions_show_command,
     &topics_apply_command,
     &topics_plan_command,
     &verify_command,

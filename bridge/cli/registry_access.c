@@ -13,24 +13,6 @@ static const int64_t patience_ms = 20000;
 
 /* --- the configuration ---------------------------------------------------------------------- */
 
-static enum exit_code code_of(enum status status)
-{
-    switch (status) {
-    case STATUS_OK:
-        return EXIT_CODE_FINE;
-    case STATUS_INVALID:
-        return EXIT_CODE_CONFIG;
-    case STATUS_UNAVAILABLE:
-        return EXIT_CODE_UNAVAILABLE;
-    case STATUS_BUSY:
-    case STATUS_NOMEM:
-    case STATUS_UNAUTHENTIC:
-    case STATUS_INTERNAL:
-        return EXIT_CODE_FAILURE;
-    }
-    return EXIT_CODE_FAILURE;
-}
-
 enum exit_code registry_access_fail(const struct registry_access *x, enum status status,
                                     const struct diag *diag)
 {
@@ -38,7 +20,9 @@ enum exit_code registry_access_fail(const struct registry_access *x, enum status
             diag->text[0] != '\0'    ? diag->text
             : status == STATUS_NOMEM ? "memory is short"
                                      : status_name(status));
-    return code_of(status);
+    /* Somebody else is at work: nothing that is away. */
+    return status == STATUS_BUSY || status == STATUS_NOMEM ? EXIT_CODE_FAILURE
+                                                           : exit_code_of_status(status);
 }
 
 static enum status load(const char *file, struct configuration *ret)

@@ -10,7 +10,8 @@ from harness.environment import ROOT
 from harness.sender import SIGNATURE_HEADER, encode, event, sign
 
 COMMANDS = ("ingress", "dev", "check", "topics plan", "topics apply", "keygen", "verify", "config print",
-            "config reference", "registry export", "registry import", "registry reseal")
+            "config reference", "registry export", "registry import", "registry reseal",
+            "subscriptions list", "subscriptions show")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -208,3 +208,68 @@ def test_without_a_registry_or_its_brokers_there_is_nothing_to_look_at(registry)
     away = registry(settings={"kafka": {"brokers": "127.0.0.1:1"}}, create=())
     done = away.run("registry", "export")
     assert done.returncode == 69 and done.stdout == ""
+
+
+# --- subscriptions -----------------------------------------------------------------------------------------------------
+
+SUBSCRIPTIONS = (
+    route_line(expires_at_unix_ms=4102444800000, created_at_unix_ms=1795293215400),  # 2100-01-01
+    route_line(generation=1795293215357, state="retired", gone_after_unix_ms=1795379615356),
+    route_line("beta", "customer", "all", state="pending"),
+    account_line(key_since_unix_ms=1795293215000),
+    account_line("beta", "blocked", reason="401 from the provider", status_since_unix_ms=1795293215000),
+)
+
+
+def note_event(registry, specification, at_unix_ms):
+    producer = Producer({"bootstrap.servers": registry.cluster.bootstrap})
+    producer.produce(registry.topics["activity"], key=specification, value=json.dumps(
+        {"version": 1, "first_at_unix_ms": at_unix_ms, "last_at_unix_ms": at_unix_ms, "callbacks": 1}))
+    assert producer.flush(20) == 0
+
+
+def test_each_subscription_is_listed_with_its_state_expiry_and_last_event(registry):
+    one = registry()
+    one.fill(*SUBSCRIPTIONS)
+    note_event(one, "maesn/acme-42/invoice/created", 1795293999000)
+    done = one.run("subscriptions", "list")
+    assert done.returncode == 0 and "\x1b" not in done.stdout
+    heading, first, second, trouble = done.stdout.splitlines()
+    assert heading.split() == ["ACCOUNT", "SYSTEM", "RESOURCE", "EVENT", "STATE", "EXPIRES", "LAST", "EVENT"]
+    assert first.split()[:6] == ["acme-42", "xero", "invoice", "created", "active", "2100-01-01"]
+    assert second.split()[:5] == ["beta", "xero", "customer", "all", "pending"] and second.endswith("never")
+    assert trouble.startswith("beta: blocked, ") and trouble.endswith("401 from the provider")
+
+    listed = one.json("subscriptions", "list", schema="subscriptions")
+    assert [(s["account"], s["state"], s["has_secret"], s.get("expires_at"), s.get("last_event_at")) for s in listed["subscriptions"]] == [
+        ("acme-42", "active", True, "2100-01-01T00:00:00Z", "2026-11-21T20:46:39Z"), ("beta", "pending", True, None, None)]
+    assert [(a["account"], a["status"]) for a in listed["accounts"]] == [("acme-42", "ok"), ("beta", "blocked")]
+    assert [s["state"] for s in one.json("subscriptions", "list", "acme-42", "--all", schema="subscriptions")["subscriptions"]] == \
+        ["active", "retired"]
+
+
+def test_an_account_is_shown_with_all_that_is_known_but_its_secrets(registry):
+    one = registry()
+    one.fill(*SUBSCRIPTIONS)
+    done = one.run("subscriptions", "show", "acme-42")
+    assert done.returncode == 0
+    for part in ("acme-42: ok", "invoice created: active", "invoice created: retired", "id-acme-42-invoice", "2100-01-01T00:00:00Z",
+                 "/in/maesn/acme-42/invoice/created/1795293215356"):
+        assert part in done.stdout
+    assert "beta" not in done.stdout
+    whole = done.stdout + one.run("subscriptions", "list", "--all", "--output", "json").stdout
+    assert not any(secret in whole for secret in SECRETS)
+    assert len(one.json("subscriptions", "show", "acme-42", schema="subscriptions")["subscriptions"]) == 2
+    nobody = one.run("subscriptions", "show", "nobody")
+    assert nobody.returncode == 1 and "nobody" in nobody.stderr
+
+
+def test_a_subscription_that_cannot_be_read_is_listed_as_such(registry):
+    one = registry()
+    one.fill(*SUBSCRIPTIONS)
+    one.config.write("secrets/keyring", key_line("k1"))
+    listed = one.json("subscriptions", "list", schema="subscriptions", code=1)
+    assert {s["state"] for s in listed["subscriptions"]} == {a["status"] for a in listed["accounts"]} == {"unreadable"}
+    assert "unreadable" in one.run("subscriptions", "list").stdout
+    empty = registry().run("subscriptions", "list")
+    assert empty.returncode == 0 and empty.stdout == "no subscriptions\n"
