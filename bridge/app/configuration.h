@@ -8,6 +8,8 @@ struct configuration {
     struct settings *settings; /* NULL: they could not be read */
     struct paths read;         /* what they were read from, also when that failed */
     int64_t read_from_unix_ms; /* the instant before reading began */
+    bool any_topic_settings;   /* the registry topic is taken as it is: only `dev` sets it, whose
+                                  broker has no topic settings */
 };
 
 /* Reads the settings of a process with every provider there is.

@@ -32,6 +32,7 @@ static const size_t version_max = 4096;
 
 struct ingress_process {
     struct settings *settings; /* of the start: every module borrows from them to the end */
+    bool any_topic_settings;
     struct envelope_options envelope;
 
     struct metrics *metrics;
@@ -87,6 +88,7 @@ static enum status make_routes(struct ingress_process *p, const struct cluster *
     const struct registry_feed_options opt = {
         .cluster = cluster,
         .topic = s->topics_registry,
+        .any_settings = p->any_topic_settings,
         .keyring_file = s->keyring_file,
         .route_key_file = s->route_key_file,
         .providers = providers_all,
@@ -360,6 +362,7 @@ enum status ingress_process_start_take(struct configuration *configuration,
         return STATUS_NOMEM;
     }
     p->settings = TAKE(c.settings);
+    p->any_topic_settings = c.any_topic_settings;
     p->read_last = configuration_take(&c);
     buf_init(&p->version, version_max);
 

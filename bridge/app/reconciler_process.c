@@ -58,6 +58,7 @@ struct reconciler_process {
     struct cluster_settings cluster;
     struct reconciler_options options;
     const char **bases; /* of the options */
+    bool any_topic_settings;
     struct keyring *keyring;
     struct keyring *route_keys;
 
@@ -284,6 +285,7 @@ static enum status make_feed(struct reconciler_process *p, const struct settings
         .loop = p->loop,
         .cluster = &p->cluster.cluster,
         .topic = s->topics_registry,
+        .any_settings = p->any_topic_settings,
         .session_timeout_ms = s->reconciler_session_timeout_ms,
         .accounts = p->accounts,
         .metrics = p->metrics,
@@ -516,6 +518,7 @@ enum status reconciler_process_start_take(struct configuration *configuration,
     if (p == NULL)
         return STATUS_NOMEM;
     buf_init(&p->version, version_max);
+    p->any_topic_settings = c.any_topic_settings;
     enum status status = metrics_new(&p->metrics);
     if (status == STATUS_OK)
         status = live_settings_new_take(&c, SETTINGS_RECONCILER, p->metrics, &p->live);
@@ -625,13 +628,17 @@ static void begin_nothing(void *ctx)
     reconciler_passes_drain(p->passes);
 }
 
-static void drain(void *process)
+void reconciler_process_drain(struct reconciler_process *p)
 {
-    struct reconciler_process *p = process;
     p->stop_by_mono_ms = clock_mono_ms() + hard_stop_ms(p);
     atomic_store(&p->draining, true);
     task_loop_call(p->loop, begin_nothing, p);
     LOG(PROCESS_STOPPING, log_number("hard_stop_ms", hard_stop_ms(p)));
+}
+
+static void drain(void *process)
+{
+    reconciler_process_drain(process);
 }
 
 size_t reconciler_process_stop(struct reconciler_process *p)

@@ -23,8 +23,12 @@ enum status reconciler_process_start_take(struct configuration *configuration,
 
 uint16_t reconciler_process_admin_port(const struct reconciler_process *p);
 
-/* Lets passes under way end, begins none, leaves the group; bounded by shutdown.hard_stop_ms.
- * Returns how many passes were cut: 0 is a clean stop. Logs process.stopped. */
+/* Begins no pass from now on, and sets the time for the stop. */
+void reconciler_process_drain(struct reconciler_process *p);
+
+/* After reconciler_process_drain(): lets passes under way end, leaves the group; bounded by
+ * shutdown.hard_stop_ms from the drain. Returns how many passes were cut: 0 is a clean stop. Logs
+ * process.stopped. */
 size_t reconciler_process_stop(struct reconciler_process *p);
 
 /* After reconciler_process_stop(). */

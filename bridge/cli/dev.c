@@ -1,5 +1,6 @@
-/* A run: broker, workspace, subscriber, ingress and sender are started in this order, for each
- * needs the ones before it; the sender stops first, then the ingress, and only when all that was
+/* A run: broker, simulated providers, workspace, subscriber, ingress, senders and reconciler are
+ * started in this order, for each needs the ones before it; the senders stop first, with the
+ * reconciler, then the ingress, and only when all that was
  * answered 200 has come out of Kafka, or has had time to, are the books closed.
  */
 #include "bridge/cli/dev.h"
@@ -18,6 +19,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/dev_accounts.h"
 #include "bridge/dev/broker.h"
 #include "bridge/dev/log_tail.h"
 #include "bridge/dev/sender.h"
@@ -48,6 +50,7 @@ struct dev_options {
     int64_t for_ms; /* 0: until a signal comes */
     bool port_given;
     uint16_t port;
+    const char *faults; /* of the simulated providers; NULL: none */
 };
 
 struct run {
@@ -59,6 +62,7 @@ struct run {
     struct subscriber *subscriber;
     struct ledger *ledger;
     struct view *view;
+    struct dev_accounts *accounts;
     struct tenant_deliveries deliveries;
     struct sender *sender;
     struct log_tail log;
@@ -91,16 +95,33 @@ static bool read_option(const struct invocation *in, const char *name, uint64_t 
     return false;
 }
 
+static bool check_faults(const char *rules)
+{
+    struct faults *f = NULL;
+    struct diag diag = {{0}};
+    enum status status = faults_new(&f);
+    if (status == STATUS_OK)
+        status = faults_add(f, bytes_of_text(rules == NULL ? "" : rules), &diag);
+    faults_free(f);
+    if (status != STATUS_OK)
+        fprintf(stderr, "maesn-bridge dev: --faults: %s\n",
+                diag.text[0] == '\0' ? status_name(status) : diag.text);
+    return status == STATUS_OK;
+}
+
 static bool read_options(const struct invocation *in, struct dev_options *ret)
 {
     uint64_t rate = default_per_second, seconds = 0, port = preferred_port;
+    if (!check_faults(invocation_value(in, "faults")))
+        return false;
     if (!read_option(in, "rate", 1, SENDER_PER_SECOND_MAX, &rate) ||
         !read_option(in, "for", 1, 31536000, &seconds) || !read_option(in, "http", 0, 65535, &port))
         return false;
     *ret = (struct dev_options){.per_second = (unsigned)rate,
                                 .for_ms = (int64_t)seconds * 1000,
                                 .port_given = invocation_has(in, "http"),
-                                .port = (uint16_t)port};
+                                .port = (uint16_t)port,
+                                .faults = invocation_value(in, "faults")};
     return true;
 }
 
@@ -113,12 +134,14 @@ static enum status choose_port(struct dev_options *opt, struct diag *diag)
     int fd;
     uint16_t port;
     enum status status = address_listen(&wanted, false, &fd, &port, opt->port_given ? diag : &why);
-    if (status == STATUS_OK)
-        close(fd);
-    if (status != STATUS_OK && opt->port_given)
-        return status;
+    if (status != STATUS_OK && !opt->port_given) {
+        const struct address any = {.host = "127.0.0.1"};
+        status = address_listen(&any, false, &fd, &port, diag);
+    }
     if (status != STATUS_OK)
-        opt->port = 0;
+        return status;
+    close(fd);
+    opt->port = port; /* the callback URLs name it before the ingress listens */
     return STATUS_OK;
 }
 
@@ -139,21 +162,28 @@ static struct view_options view_options_of(const struct invocation *in)
 }
 
 /* The settings are ours: a problem in them is a bug, or a full disk. */
-static enum status load_configuration(const struct workspace *w, struct configuration *ret,
-                                      struct diag *diag)
+static enum status load_configuration(const struct workspace *w, enum settings_process process,
+                                      struct configuration *ret, struct diag *diag)
 {
     struct problems problems;
     struct buf text;
     problems_init(&problems);
     buf_init(&text, log_line_max);
-    enum status status =
-        configuration_load(workspace_settings_file(w), SETTINGS_INGRESS, ret, &problems);
+    enum status status = configuration_load(workspace_settings_file(w), process, ret, &problems);
+    ret->any_topic_settings = true;
     problems_print(&problems, &text);
     if (status != STATUS_OK)
         diag_set(diag, status, "%s", buf_text(&text));
     problems_done(&problems);
     buf_done(&text);
     return status;
+}
+
+/* Not shown: the view is of events. */
+static enum status create_own_topics(struct run *run, const struct settings *s, struct diag *diag)
+{
+    const char *const own[] = {s->topics_registry, s->topics_accounts, s->topics_activity};
+    return broker_create_topics(run->broker, own, sizeof(own) / sizeof(own[0]), diag);
 }
 
 static enum status create_topics(struct run *run, const struct settings *s, struct diag *diag)
@@ -168,6 +198,8 @@ static enum status create_topics(struct run *run, const struct settings *s, stru
     if (status == STATUS_OK)
         status = broker_create_topics(run->broker, topics.names, topics.len, diag);
     if (status == STATUS_OK)
+        status = create_own_topics(run, s, diag);
+    if (status == STATUS_OK)
         status = subscriber_new(broker_bootstrap(run->broker), topics.names, topics.len,
                                 BROKER_PARTITIONS, &run->subscriber, diag);
     event_topics_done(&topics);
@@ -177,7 +209,7 @@ static enum status create_topics(struct run *run, const struct settings *s, stru
 static enum status start_ingress(struct run *run, struct diag *diag)
 {
     CLEANUP(configuration_done) struct configuration configuration;
-    enum status status = load_configuration(run->workspace, &configuration, diag);
+    enum status status = load_configuration(run->workspace, SETTINGS_INGRESS, &configuration, diag);
     if (status == STATUS_OK)
         status = create_topics(run, configuration.settings, diag);
     if (status == STATUS_OK)
@@ -185,17 +217,30 @@ static enum status start_ingress(struct run *run, struct diag *diag)
     return status;
 }
 
+static void tell_call(void *owner, const struct provider_server_call *call)
+{
+    struct run *run = owner;
+    if (strcmp(call->method, "GET") != 0 || call->code != 200)
+        view_remark(run->view, "api  %s %s  %u", call->method, call->path, call->code);
+}
+
 static enum status start_bridge(struct run *run, struct diag *diag)
 {
     enum status status = ledger_new(&run->ledger);
     if (status == STATUS_OK)
         status = broker_new(&run->broker, diag);
+    if (status == STATUS_OK)
+        status = dev_accounts_new(run->opt.faults, tell_call, run, &run->accounts, diag);
     if (status != STATUS_OK)
         return status;
     const struct workspace_options opt = {.bootstrap = broker_bootstrap(run->broker),
                                           .port = run->opt.port,
                                           .tenants = tenants,
-                                          .tenants_len = tenants_len};
+                                          .tenants_len = tenants_len,
+                                          .provider_port = dev_accounts_port(run->accounts),
+                                          .api_key = dev_accounts_api_key(run->accounts),
+                                          .accounts = dev_accounts_declared(run->accounts),
+                                          .accounts_len = dev_accounts_len(run->accounts)};
     status = workspace_new(&opt, &run->workspace, diag);
     if (status != STATUS_OK)
         return status;
@@ -238,6 +283,21 @@ static enum status start_sender(struct run *run, struct diag *diag)
     return sender_new(&opt, &run->sender, diag);
 }
 
+static enum status start_accounts(struct run *run, struct diag *diag)
+{
+    CLEANUP(configuration_done) struct configuration configuration;
+    enum status status =
+        load_configuration(run->workspace, SETTINGS_RECONCILER, &configuration, diag);
+    const struct sender_options opt = {.per_second = run->opt.per_second,
+                                       .lanes = 4,
+                                       .forge_every = forge_every(run->opt.per_second),
+                                       .ledger = run->ledger,
+                                       .on_refusal = tell_refusal,
+                                       .owner = run};
+    return status == STATUS_OK ? dev_accounts_start_take(run->accounts, &configuration, &opt, diag)
+                               : status;
+}
+
 /* --- the banner ------------------------------------------------------------------------------- */
 
 /* The secret passes through openssl's argv, where other processes can see it for a moment: it is
@@ -265,7 +325,7 @@ static void print_banner(const struct run *run, FILE *to, bool colour)
             run->opt.for_ms == 0 ? "; Ctrl-C ends it" : "");
     fprintf(to, "  callbacks  %shttp://127.0.0.1:%u/in/maesn/...%s  %zu accounts, %u a second\n",
             bold, port, plain, tenants_len, run->opt.per_second);
-    if (port != run->opt.port && !run->opt.port_given)
+    if (port != preferred_port && !run->opt.port_given)
         fprintf(to, "             %sport %u is taken; --http PORT asks for another one%s\n", dim,
                 preferred_port, plain);
     fprintf(to, "  admin      %shttp://127.0.0.1:%u%s/metrics /readyz?verbose /rejections.json\n",
@@ -273,6 +333,10 @@ static void print_banner(const struct run *run, FILE *to, bool colour)
     fprintf(to,
             "  kafka      %s%s%s  embedded, in memory, %d partitions a topic; others may attach\n",
             bold, broker_bootstrap(run->broker), plain, BROKER_PARTITIONS);
+    fprintf(to, "  accounts   %s%s%s  declared: subscribed by the reconciler\n", bold,
+            workspace_accounts_file(run->workspace), plain);
+    fprintf(to, "  providers  %shttp://127.0.0.1:%u%s  simulated; the fault switch: %s\n", bold,
+            dev_accounts_port(run->accounts), plain, "/simulator/faults");
     fprintf(to, "  log        %s%s%s  gone at the end, with the secrets of this run\n\n", bold,
             workspace_log_file(run->workspace), plain);
     fprintf(to, "Send one yourself, signed with the secret of %s:\n\n", tenants[0].account);
@@ -299,6 +363,8 @@ static void show_log(struct run *run)
                                        strncmp(level + 8, "\"error\"", 7) == 0);
         if (!grave)
             continue;
+        if (strstr(level, "\"facility\":\"AUTOCREATE\"") != NULL)
+            continue; /* the embedded broker is an old one: its topics are all there */
         if (strstr(level, "\"event\":\"webhook.rejected\"") != NULL &&
             run->rejections_logged++ < ledger_totals(run->ledger).forged)
             continue;
@@ -360,7 +426,9 @@ static void stop_ingress(struct run *run)
 static void run_done(struct run *run)
 {
     sender_free(run->sender);
+    dev_accounts_stop(run->accounts);
     stop_ingress(run);
+    dev_accounts_free(run->accounts);
     subscriber_free(run->subscriber);
     broker_free(run->broker);
     ledger_free(run->ledger);
@@ -375,6 +443,7 @@ static bool play(struct run *run)
     run->started_mono_ms = clock_mono_ms();
     serve(run);
     sender_stop(run->sender);
+    dev_accounts_stop(run->accounts);
     stop_ingress(run);
     settle(run);
     struct ledger_totals totals = ledger_totals(run->ledger);
@@ -422,6 +491,8 @@ static enum exit_code dev_run(const struct invocation *in)
     print_banner(&run, view.style == VIEW_JSON ? stderr : stdout, view.colour);
     view_heading(run.view);
     status = start_sender(&run, &diag);
+    if (status == STATUS_OK)
+        status = start_accounts(&run, &diag);
     if (status != STATUS_OK)
         return fail(status, &diag);
     return play(&run) ? EXIT_CODE_FINE : EXIT_CODE_FAILURE;
@@ -431,6 +502,8 @@ static const struct command_option options[] = {
     {"rate", "N", "Callbacks a second, 1 to 1000. Default 2."},
     {"for", "SECONDS", "How long to run. Default: until Ctrl-C."},
     {"http", "PORT", "Port for callbacks on 127.0.0.1; 0: a free one. Default 8080 if it is free."},
+    {"faults", "RULES",
+     "What goes wrong at the providers: OPERATION:KIND[=N][*TIMES][/EVERY], ..."},
     {0},
 };
 
@@ -445,6 +518,20 @@ const struct command dev_command = {
         "on all nine of\n"
         "Maesn's accounting systems send signed events; now and then one is wrongly signed, and "
         "must be refused.\n"
+        "\n"
+        "Four more accounts are only declared in a file. The real reconciler subscribes them at a "
+        "simulated Maesn and a\n"
+        "simulated Moneybird, keeps the secrets in the registry topic, and renews what Maesn lets "
+        "expire after two\n"
+        "minutes; their callbacks follow. Edit the file while it runs, or let --faults break the "
+        "providers' answers:\n"
+        "OPERATION is list, create, delete, activate or any; KIND is delay, error, too-many, "
+        "unauthorized, forbidden,\n"
+        "html, reset, error-after, html-after, reset-after, truncated, empty-list, partial-list, "
+        "missing-item,\n"
+        "list-errors, no-secret or other-url; of N milliseconds, seconds or HTTP code, the next "
+        "TIMES, only one in EVERY.\n"
+        "\n"
         "At the end the books: what was sent, how it was answered, and what arrived. Nothing "
         "answered 200 may be\n"
         "missing.\n"
@@ -458,6 +545,7 @@ const struct command dev_command = {
     .options = options,
     .examples =
         "  $ maesn-bridge dev\n"
+        "  $ maesn-bridge dev --faults create:reset-after*2,list:error=503/3\n"
         "  $ maesn-bridge dev --rate 20 --for 5 --output json | jq -r .ce_type | sort | uniq -c",
     .exit_codes = "  0   everything that was answered 200 arrived, and nothing that was refused\n"
                   "  1   something did not, or nothing was accepted\n"

@@ -18,6 +18,9 @@ static const size_t file_max = 64 * 1024;
 /* As long as Maesn's: 64 hex characters. */
 #define SECRET_RANDOM 32
 
+/* Keyring, route key, API key, and one an account. */
+#define KEY_FILES_MAX 32
+
 struct workspace {
     struct arena *arena;   /* the paths */
     const char *directory; /* NULL: it was not made */
@@ -25,8 +28,12 @@ struct workspace {
     const char *secrets_directory;
     const char *settings_file;
     const char *routes_file;
+    const char *accounts_directory;
+    const char *accounts_file;
     const char *log_file;
     int log_fd;
+    const char *key_files[KEY_FILES_MAX]; /* the reconciler's keys */
+    size_t key_files_len;
     size_t tenants_len;
     const char **secret_files;
     struct secret **secrets;
@@ -47,6 +54,8 @@ static enum status name_files(struct workspace *w, const struct workspace_option
     w->secrets_directory = arena_printf(w->arena, "%s/secrets", w->directory);
     w->settings_file = arena_printf(w->arena, "%s/bridge.yaml", w->directory);
     w->routes_file = arena_printf(w->arena, "%s/routes.d/dev.yaml", w->directory);
+    w->accounts_directory = arena_printf(w->arena, "%s/accounts.d", w->directory);
+    w->accounts_file = arena_printf(w->arena, "%s/accounts.d/dev.yaml", w->directory);
     w->log_file = arena_printf(w->arena, "%s/ingress.log", w->directory);
     w->secret_files = arena_alloc(w->arena, opt->tenants_len * sizeof(w->secret_files[0]));
     w->secrets = calloc(opt->tenants_len, sizeof(w->secrets[0]));
@@ -60,7 +69,8 @@ static enum status name_files(struct workspace *w, const struct workspace_option
         whole = whole && w->secret_files[i] != NULL;
     }
     return whole && w->routes_directory != NULL && w->settings_file != NULL &&
-                   w->routes_file != NULL && w->log_file != NULL
+                   w->routes_file != NULL && w->accounts_directory != NULL &&
+                   w->accounts_file != NULL && w->log_file != NULL
                ? STATUS_OK
                : STATUS_NOMEM;
 }
@@ -85,6 +95,8 @@ static enum status make_directories(struct workspace *w, const struct workspace_
         return cannot("make", w->routes_directory, diag);
     if (mkdir(w->secrets_directory, 0700) != 0)
         return cannot("make", w->secrets_directory, diag);
+    if (mkdir(w->accounts_directory, 0700) != 0)
+        return cannot("make", w->accounts_directory, diag);
     w->log_fd = open(w->log_file, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
     return w->log_fd < 0 ? cannot("make", w->log_file, diag) : STATUS_OK;
 }
@@ -114,16 +126,72 @@ static enum status make_secret(struct workspace *w, size_t n, struct diag *diag)
     return status;
 }
 
-/* A process that stops at once, without a load balancer to wait for, and static routes only. */
+/* Writes a file into secrets/ that is removed in the end. */
+static enum status write_key(struct workspace *w, const char *name, const char *text,
+                             struct diag *diag)
+{
+    const char *path = arena_printf(w->arena, "%s/%s", w->secrets_directory, name);
+    if (path == NULL || w->key_files_len == KEY_FILES_MAX)
+        return STATUS_NOMEM;
+    enum status status = write_file(path, bytes_of_text(text), diag);
+    if (status == STATUS_OK)
+        w->key_files[w->key_files_len++] = path;
+    return status;
+}
+
+/* A ring of one fresh key. */
+static enum status make_ring(struct workspace *w, const char *name, struct diag *diag)
+{
+    uint8_t random[SECRET_RANDOM];
+    char text[4 + 2 * SECRET_RANDOM + 1] = "dev:";
+    if (crypto_random(random, sizeof(random)) != STATUS_OK)
+        return diag_set(diag, STATUS_INTERNAL, "the system has no random bytes");
+    hex_encode(bytes_of(random, sizeof(random)), text + 4);
+    enum status status = write_key(w, name, text, diag);
+    crypto_wipe(random, sizeof(random));
+    crypto_wipe(text, sizeof(text));
+    return status;
+}
+
+static enum status make_keys(struct workspace *w, const struct workspace_options *opt,
+                             struct diag *diag)
+{
+    enum status status = make_ring(w, "keyring", diag);
+    if (status == STATUS_OK)
+        status = make_ring(w, "route-key", diag);
+    if (status == STATUS_OK)
+        status = write_key(w, "maesn-api-key", opt->api_key, diag);
+    for (size_t i = 0; i < opt->accounts_len && status == STATUS_OK; i++)
+        status = write_key(w, opt->accounts[i].id, opt->accounts[i].key, diag);
+    return status;
+}
+
+/* Processes that stop at once, without a load balancer to wait for; and a reconciler whose patience
+ * is cut to what a person has. */
 static void describe_settings(const struct workspace_options *opt, struct buf *b)
 {
     buf_printf(b,
                "kafka: { brokers: \"%s\" }\n"
-               "topics: { registry: \"\" }\n"
                "ingress: { listen: \"127.0.0.1:%u\" }\n"
                "admin: { listen: \"127.0.0.1:0\" }\n"
-               "shutdown: { delay_ms: 0, hard_stop_ms: 5000 }\n",
-               opt->bootstrap, opt->port);
+               "shutdown: { delay_ms: 0, hard_stop_ms: 5000 }\n"
+               "public_base_url: http://127.0.0.1:%u\n"
+               "keyring_file: secrets/keyring\n"
+               "route_key_file: secrets/route-key\n"
+               "maesn: { base_url: \"http://127.0.0.1:%u\", "
+               "api_key_file: secrets/maesn-api-key }\n"
+               "moneybird: { base_url: \"http://127.0.0.1:%u/api/v2\" }\n"
+               "reconciler: { admin_listen: \"127.0.0.1:0\", interval_s: 10, overlap_s: 10, "
+               "retire_grace_s: 60, pending_ttl_s: 60, second_look_s: 2 }\n",
+               opt->bootstrap, opt->port, opt->port, opt->provider_port, opt->provider_port);
+}
+
+static void describe_accounts(const struct workspace_options *opt, struct buf *b)
+{
+    buf_append_text(b, opt->accounts_len == 0 ? "accounts: []\n" : "accounts:\n");
+    for (size_t i = 0; i < opt->accounts_len; i++)
+        buf_printf(b, "  - { id: %s, account_key_file: ../secrets/%s, %s }\n", opt->accounts[i].id,
+                   opt->accounts[i].id, opt->accounts[i].declaration);
 }
 
 static void describe_routes(const struct workspace_options *opt, struct buf *b)
@@ -165,6 +233,10 @@ enum status workspace_new(const struct workspace_options *opt, struct workspace 
         status = write_described(w->settings_file, opt, describe_settings, diag);
     if (status == STATUS_OK)
         status = write_described(w->routes_file, opt, describe_routes, diag);
+    if (status == STATUS_OK)
+        status = make_keys(w, opt, diag);
+    if (status == STATUS_OK)
+        status = write_described(w->accounts_file, opt, describe_accounts, diag);
     if (status != STATUS_OK)
         return status;
     *ret = TAKE(w);
@@ -181,6 +253,11 @@ const char *workspace_directory(const struct workspace *w)
 const char *workspace_settings_file(const struct workspace *w)
 {
     return w->settings_file;
+}
+
+const char *workspace_accounts_file(const struct workspace *w)
+{
+    return w->accounts_file;
 }
 
 const char *workspace_log_file(const struct workspace *w)
@@ -208,8 +285,11 @@ const char *workspace_secret_file(const struct workspace *w, size_t n)
 /* Names what it made, rather than delete whatever is there: what is not there yet is no matter. */
 static void remove_files(const struct workspace *w)
 {
-    const char *const files[] = {w->settings_file, w->routes_file, w->log_file};
-    const char *const directories[] = {w->routes_directory, w->secrets_directory, w->directory};
+    const char *const files[] = {w->settings_file, w->routes_file, w->accounts_file, w->log_file};
+    const char *const directories[] = {w->routes_directory, w->accounts_directory,
+                                       w->secrets_directory, w->directory};
+    for (size_t i = 0; i < w->key_files_len; i++)
+        unlink(w->key_files[i]);
     for (size_t i = 0; i < w->tenants_len; i++)
         if (w->secret_files[i] != NULL)
             unlink(w->secret_files[i]);

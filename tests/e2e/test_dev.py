@@ -29,6 +29,25 @@ def test_its_records_can_be_read_by_a_program():
     assert len(records) >= 20, done.stdout[:2000]
 
 
+def test_accounts_declared_in_a_file_are_subscribed_and_their_events_arrive():
+    """Also when the first answers of the providers are lost, and some of their lists fail."""
+    [port] = free_ports(1)
+    done = run("dev", "--rate", "20", "--for", "20", "--http", port, "--output", "json",
+               "--faults", "create:reset-after*2,list:error=503/3")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    keys = {line["key"] for line in lines if "ce_id" in line}
+    accounts = {key.rpartition(":")[2] for key in keys}
+    assert accounts >= {"maple-media", "nova-nails", "oak-optics", "pine-press"}, accounts
+    assert lines[-1]["summary"]["lost"] == 0
+
+
+def test_faults_that_do_not_exist_are_refused():
+    done = run("dev", "--faults", "create:explode")
+    assert done.returncode == 64
+    assert done.stderr == "maesn-bridge dev: --faults: fault create:explode: no such kind\n"
+
+
 def test_the_curl_it_prints_works_as_it_stands(tmp_path):
     [port] = free_ports(1)
     output = tmp_path / "output"

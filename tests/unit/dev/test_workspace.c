@@ -19,7 +19,8 @@ static struct workspace_options sample(void)
     return (struct workspace_options){.bootstrap = "127.0.0.1:9092",
                                       .port = 8080,
                                       .tenants = tenants,
-                                      .tenants_len = tenants_len};
+                                      .tenants_len = tenants_len,
+                                      .api_key = "api-key"};
 }
 
 static struct workspace *make(void)
@@ -48,6 +49,36 @@ static void nobody_else_can_read_it(void **state)
     for (size_t i = 0; i < tenants_len; i++)
         assert_mode(workspace_secret_file(w, i), 0600);
     workspace_free(w);
+}
+
+static void accounts_are_declared_with_a_key_in_a_file_each(void **state)
+{
+    (void)state;
+    static const struct workspace_account accounts[] = {
+        {"maple-media", "system: xero, subscriptions: all", "key-1"},
+        {"pine-press", "provider: moneybird, company_id: \"123\", subscriptions: all", "key-2"}};
+    struct workspace_options opt = sample();
+    opt.accounts = accounts;
+    opt.accounts_len = 2;
+    struct workspace *w = NULL;
+    assert_int_equal(workspace_new(&opt, &w, NULL), STATUS_OK);
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, 1024);
+    assert_int_equal(file_read(workspace_accounts_file(w), &b, NULL), STATUS_OK);
+    assert_string_equal(buf_text(&b),
+                        "accounts:\n"
+                        "  - { id: maple-media, account_key_file: ../secrets/maple-media, "
+                        "system: xero, subscriptions: all }\n"
+                        "  - { id: pine-press, account_key_file: ../secrets/pine-press, "
+                        "provider: moneybird, company_id: \"123\", subscriptions: all }\n");
+    char path[512];
+    snprintf(path, sizeof(path), "%s/secrets/pine-press", workspace_directory(w));
+    assert_mode(path, 0600);
+    b.len = 0;
+    assert_int_equal(file_read(path, &b, NULL), STATUS_OK);
+    assert_string_equal(buf_text(&b), "key-2");
+    workspace_free(w);
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 static void secrets_are_fresh_and_stand_in_their_files(void **state)
@@ -101,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_else_can_read_it),
+        cmocka_unit_test(accounts_are_declared_with_a_key_in_a_file_each),
         cmocka_unit_test(secrets_are_fresh_and_stand_in_their_files),
         cmocka_unit_test(nothing_is_left_of_it),
         cmocka_unit_test(a_directory_that_cannot_be_made_is_named),
