@@ -403,8 +403,10 @@ static bool take_turn(struct run *run)
 static void serve(struct run *run)
 {
     int64_t until_mono_ms = run->opt.for_ms == 0 ? INT64_MAX : clock_mono_ms() + run->opt.for_ms;
-    while (!signal_came(run) && !view_is_broken(run->view) && clock_mono_ms() < until_mono_ms)
+    while (!signal_came(run) && !view_is_broken(run->view) && clock_mono_ms() < until_mono_ms) {
         take_turn(run);
+        dev_accounts_follow_files(run->accounts);
+    }
 }
 
 /* Until all that is owed has come, and nothing more does; a further signal ends the patience. */

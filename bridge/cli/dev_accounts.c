@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/app/reconciler_process.h"
+#include "bridge/app/watch.h"
 #include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
 #include "bridge/dev/subscription_deliveries.h"
@@ -37,6 +38,7 @@ struct dev_accounts {
     struct faults *faults;
     struct provider_server *server;
     struct reconciler_process *reconciler;
+    struct watch *watch;
     struct sender *sender;
 };
 
@@ -121,13 +123,32 @@ size_t dev_accounts_len(const struct dev_accounts *a)
     return LENGTH(a->declared);
 }
 
+static enum status watch_files(struct dev_accounts *a)
+{
+    const struct configuration *c = reconciler_process_served.read_last(a->reconciler);
+    return watch_replace(a->watch, (const char *const *)c->read.items, c->read.len,
+                         c->read_from_unix_ms);
+}
+
 enum status dev_accounts_start_take(struct dev_accounts *a, struct configuration *configuration,
                                     const struct sender_options *sender, struct diag *diag)
 {
     struct sender_options opt = *sender;
     opt.source = subscription_deliveries_source(a->world);
     enum status status = reconciler_process_start_take(configuration, &a->reconciler, diag);
+    if (status == STATUS_OK)
+        status = watch_new(WATCH_POLL_MS, &a->watch, diag);
+    if (status == STATUS_OK)
+        status = watch_files(a);
     return status == STATUS_OK ? sender_new(&opt, &a->sender, diag) : status;
+}
+
+void dev_accounts_follow_files(struct dev_accounts *a)
+{
+    if (a->watch == NULL || !watch_changed(a->watch))
+        return;
+    reconciler_process_served.reload(a->reconciler);
+    (void)watch_files(a); /* out of memory it watches what it watched */
 }
 
 static void stop_reconciler(struct dev_accounts *a)
@@ -144,6 +165,7 @@ void dev_accounts_stop(struct dev_accounts *a)
     if (a == NULL)
         return;
     sender_free(TAKE(a->sender));
+    watch_free(TAKE(a->watch));
     stop_reconciler(a);
 }
 

@@ -34,6 +34,9 @@ enum status dev_accounts_start_take(struct dev_accounts *a, struct configuration
                                     const struct sender_options *sender, struct diag *diag)
     MUST_CHECK;
 
+/* Lets the reconciler read its files again if they have changed. Thread: the one that started. */
+void dev_accounts_follow_files(struct dev_accounts *a);
+
 /* Nothing is sent any more, and the reconciler has gone. The providers still answer. Twice is fine,
  * and so is NULL. */
 void dev_accounts_stop(struct dev_accounts *a);

@@ -1,6 +1,7 @@
 """`maesn-bridge dev`: the main job on a machine with nothing else."""
 
 import json
+import pathlib
 import re
 import shlex
 import signal
@@ -40,6 +41,26 @@ def test_accounts_declared_in_a_file_are_subscribed_and_their_events_arrive():
     accounts = {key.rpartition(":")[2] for key in keys}
     assert accounts >= {"maple-media", "nova-nails", "oak-optics", "pine-press"}, accounts
     assert lines[-1]["summary"]["lost"] == 0
+
+
+def test_an_account_that_is_declared_otherwise_is_subscribed_otherwise(tmp_path):
+    output = tmp_path / "output"
+    with open(output, "wb") as file:
+        process = subprocess.Popen([BINARY, "dev", "--rate", "20", "--for", "90", "--http", "0"], stdout=file,
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    try:
+        found = wait.until(lambda: re.search(r"^  accounts +(\S+)", output.read_text(), re.MULTILINE), 20, "the path")
+        accounts = pathlib.Path(found[1])
+        wait.until(lambda: "\tINVOICE:maple-media\t" in output.read_text(), 30, "an invoice")
+        assert "\tPAYMENT:maple-media\t" not in output.read_text()
+        accounts.write_text(accounts.read_text().replace("{resource: INVOICE}", "{resource: PAYMENT}"))
+        wait.until(lambda: "\tPAYMENT:maple-media\t" in output.read_text(), 30, "a payment")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0, output.read_text()[-2000:]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def test_faults_that_do_not_exist_are_refused():
