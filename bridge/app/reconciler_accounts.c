@@ -26,9 +26,6 @@ struct reconciler_accounts {
     struct reconciler_account **slots;
     size_t slots_len; /* a power of two */
     size_t len;
-    struct reconciler_account **queue; /* a heap; room for every account */
-    size_t queue_len;
-    size_t queue_capacity;
 };
 
 /* An opened record: one of the two, or neither, for a tombstone. */
@@ -41,70 +38,6 @@ static void opened_done(struct opened *o)
 {
     route_record_free(o->route);
     account_record_free(o->account);
-}
-
-/* --- the queue --------------------------------------------------------------------------------
- */
-
-static void put(struct reconciler_accounts *a, size_t place, struct reconciler_account *account)
-{
-    a->queue[place] = account;
-    account->place = place + 1;
-}
-
-static void sift_up(struct reconciler_accounts *a, size_t place)
-{
-    struct reconciler_account *account = a->queue[place];
-    while (place > 0 && a->queue[(place - 1) / 2]->due_unix_ms > account->due_unix_ms) {
-        put(a, place, a->queue[(place - 1) / 2]);
-        place = (place - 1) / 2;
-    }
-    put(a, place, account);
-}
-
-static void sift_down(struct reconciler_accounts *a, size_t place)
-{
-    struct reconciler_account *account = a->queue[place];
-    for (size_t child; (child = 2 * place + 1) < a->queue_len; place = child) {
-        if (child + 1 < a->queue_len &&
-            a->queue[child + 1]->due_unix_ms < a->queue[child]->due_unix_ms)
-            child++;
-        if (a->queue[child]->due_unix_ms >= account->due_unix_ms)
-            break;
-        put(a, place, a->queue[child]);
-    }
-    put(a, place, account);
-}
-
-static void take_out(struct reconciler_accounts *a, struct reconciler_account *account)
-{
-    size_t place = account->place - 1;
-    struct reconciler_account *last = a->queue[--a->queue_len];
-    account->place = 0;
-    account->due_unix_ms = 0;
-    if (last == account)
-        return;
-    put(a, place, last);
-    sift_up(a, place);
-    sift_down(a, last->place - 1);
-}
-
-void reconciler_accounts_schedule(struct reconciler_accounts *a, struct reconciler_account *account,
-                                  int64_t due_unix_ms)
-{
-    if (account->place != 0)
-        take_out(a, account);
-    account->due_unix_ms = due_unix_ms;
-    if (due_unix_ms == 0)
-        return;
-    assert(a->queue_len < a->queue_capacity);
-    put(a, a->queue_len++, account);
-    sift_up(a, account->place - 1);
-}
-
-struct reconciler_account *reconciler_accounts_next(const struct reconciler_accounts *a)
-{
-    return a->queue_len == 0 ? NULL : a->queue[0];
 }
 
 /* --- the table --------------------------------------------------------------------------------
@@ -144,25 +77,11 @@ static enum status grow(struct reconciler_accounts *a)
     return STATUS_OK;
 }
 
-/* Room for one more, in table and queue. */
-static enum status reserve(struct reconciler_accounts *a)
-{
-    if (a->len == a->queue_capacity) {
-        size_t capacity = a->queue_capacity * 2;
-        struct reconciler_account **queue = reallocarray(a->queue, capacity, sizeof(*queue));
-        if (queue == NULL)
-            return STATUS_NOMEM;
-        a->queue = queue;
-        a->queue_capacity = capacity;
-    }
-    return a->len < a->slots_len ? STATUS_OK : grow(a);
-}
-
 /* The account of this id, made if need be; NULL: memory is short. */
 static struct reconciler_account *find_or_add(struct reconciler_accounts *a, const char *id)
 {
     struct reconciler_account *account = reconciler_accounts_find(a, id);
-    if (account != NULL || reserve(a) != STATUS_OK)
+    if (account != NULL || (a->len == a->slots_len && grow(a) != STATUS_OK))
         return account;
     account = calloc(1, sizeof(*account));
     if (account == NULL)
@@ -184,17 +103,19 @@ static void account_free(struct reconciler_account *account)
         free(k);
     }
     account_state_done(&account->state);
-    declaration_unref(account->declared);
+    declaration_unref(account->by_files);
+    declaration_unref(account->by_topic);
+    request_record_free(account->request);
     assert(account->running == NULL);
     free(account);
 }
 
 void reconciler_accounts_tidy(struct reconciler_accounts *a, struct reconciler_account *account)
 {
-    if (account->declared != NULL || account->running != NULL || account->kept != NULL ||
-        account->state.record != NULL || account->state.routes_len > 0)
+    if (account->declared != NULL || account->is_undecipherable || account->running != NULL ||
+        account->kept != NULL || account->state.record != NULL || account->state.routes_len > 0 ||
+        account->slot.is_scheduled)
         return;
-    reconciler_accounts_schedule(a, account, 0);
     struct reconciler_account **at = slot_of(a, account->id);
     while (*at != account)
         at = &(*at)->next;
@@ -453,7 +374,6 @@ static void stop_leading(void *ctx, struct reconciler_account *account)
     for (size_t i = 0; i < account->state.routes_len; i++)
         account->state.routes[i].is_unsent = false;
     take_kept(l->accounts, account, false);
-    reconciler_accounts_schedule(l->accounts, account, 0);
     reconciler_accounts_tidy(l->accounts, account);
 }
 
@@ -508,6 +428,14 @@ static int compare_with_id(const void *id, const void *declaration)
     return strcmp(id, (*(const struct declaration *const *)declaration)->desired.account);
 }
 
+/* Chooses between the two; the former one still lives. Returns whether that changes anything. */
+static bool put_in_force(struct reconciler_account *account)
+{
+    struct declaration *former = account->declared;
+    account->declared = account->by_files != NULL ? account->by_files : account->by_topic;
+    return is_redeclared(former, account->declared);
+}
+
 /* Gives the account the declaration that names it, or none. */
 static void redeclare(void *ctx, struct reconciler_account *account)
 {
@@ -515,9 +443,9 @@ static void redeclare(void *ctx, struct reconciler_account *account)
     struct declaration *const *found = d->len == 0 ? NULL
                                                    : bsearch(account->id, d->declarations, d->len,
                                                              sizeof(*found), compare_with_id);
-    struct declaration *former = account->declared;
-    account->declared = found == NULL ? NULL : *found;
-    if (is_redeclared(former, account->declared))
+    struct declaration *former = account->by_files;
+    account->by_files = found == NULL ? NULL : *found;
+    if (put_in_force(account))
         d->on_changed(d->ctx, account);
     declaration_unref(former);
     reconciler_accounts_tidy(d->accounts, account);
@@ -547,6 +475,36 @@ enum status reconciler_accounts_declare(
     return status;
 }
 
+DEFINE_CLEANUP(struct declaration *, declaration_unref)
+
+enum status reconciler_accounts_declare_take(struct reconciler_accounts *a, const char *account,
+                                             struct declaration *declaration, bool is_unreadable,
+                                             bool *ret_changed)
+{
+    CLEANUP(declaration_unref_scoped) struct declaration *given = declaration;
+    struct reconciler_account *found = find_or_add(a, account);
+    if (found == NULL)
+        return STATUS_NOMEM;
+    CLEANUP(declaration_unref_scoped) struct declaration *former = found->by_topic;
+    found->by_topic = TAKE(given);
+    *ret_changed = put_in_force(found) || found->is_undecipherable != is_unreadable;
+    found->is_undecipherable = is_unreadable;
+    return STATUS_OK;
+}
+
+struct reconciler_account *reconciler_accounts_request_take(struct reconciler_accounts *a,
+                                                            struct request_record *request)
+{
+    struct reconciler_account *account = reconciler_accounts_find(a, request->account);
+    if (account == NULL) {
+        request_record_free(request);
+        return NULL;
+    }
+    request_record_free(account->request);
+    account->request = request;
+    return account;
+}
+
 /* --- life -------------------------------------------------------------------------------------
  */
 
@@ -560,11 +518,9 @@ enum status reconciler_accounts_new(const char *topic, const struct keyring *key
     a->topic = topic;
     a->keyring = keyring_ref(keyring);
     a->slots_len = FIRST;
-    a->queue_capacity = FIRST;
     a->slots = calloc(FIRST, sizeof(*a->slots));
-    a->queue = calloc(FIRST, sizeof(*a->queue));
-    if (a->slots == NULL || a->queue == NULL) {
-        a->slots_len = a->slots == NULL ? 0 : FIRST;
+    if (a->slots == NULL) {
+        a->slots_len = 0;
         reconciler_accounts_free(a);
         return STATUS_NOMEM;
     }
@@ -584,7 +540,6 @@ void reconciler_accounts_free(struct reconciler_accounts *a)
         return;
     reconciler_accounts_each(a, free_each, NULL);
     free(a->slots);
-    free(a->queue);
     free(a->is_led);
     keyring_unref(a->keyring);
     free(a);

@@ -1,5 +1,4 @@
-/* Every account there is, by its id: what the registry's records say of it, what is declared of it,
- * and when it is due.
+/* Every account there is, by its id: what the registry's records say of it, what is declared of it.
  *
  * The registry topic is read whole, also the partitions that others lead. While a partition is led
  * here the passes know better than the topic, which tells them late what they themselves have
@@ -12,6 +11,8 @@
 #include "bridge/base/keyring.h"
 #include "bridge/reconciler/account_state.h"
 #include "bridge/reconciler/pass.h"
+#include "bridge/reconciler/schedule.h"
+#include "bridge/registry/request_record.h"
 
 struct reconciler_accounts;
 struct kept_record;
@@ -22,16 +23,18 @@ struct reconciler_account {
     char id[ACCOUNT_ID_MAX + 1];
     int32_t partition; /* -1: not known yet */
     struct account_state state;
-    struct kept_record *kept; /* records aside, and those that no key opens */
-    size_t unreadable;        /* how many of the latter */
-    struct declaration *declared;
+    struct kept_record *kept;     /* records aside, and those that no key opens */
+    size_t unreadable;            /* how many of the latter */
+    struct declaration *by_files; /* references; NULL: it is not declared there */
+    struct declaration *by_topic;
+    struct declaration *declared;    /* of the two the one in force: the files' goes first */
+    bool is_undecipherable;          /* the topic declares it in a record that cannot be read */
+    struct request_record *request;  /* the latest of a command; NULL: none */
     struct running_pass *running;    /* NULL: none; whose state it is then */
-    bool is_due_again;               /* something has changed since it began */
-    int64_t due_unix_ms;             /* 0: it is not due at all */
+    struct schedule_slot slot;       /* the passes' */
     struct pass_result last;         /* of the last pass */
     int64_t last_ended_unix_ms;      /* 0: there was none */
     size_t differences;              /* in the last plan */
-    size_t place;                    /* in the queue + 1; 0: it is not in it. The table's own */
     struct reconciler_account *next; /* in its slot; the table's own */
 };
 
@@ -72,12 +75,25 @@ bool reconciler_accounts_leads(const struct reconciler_accounts *a, int32_t part
 /* Opens records with this ring from now on, also those that no key opened. */
 void reconciler_accounts_set_keyring(struct reconciler_accounts *a, const struct keyring *keyring);
 
-/* Puts these declarations in the place of all there were; takes over a reference of each.
- * on_changed is told of each account whose declaration is another. Errors: STATUS_NOMEM: nothing
- * changed, the references are the caller's. */
+/* Puts these declarations of the files in the place of all that they had; takes over a reference of
+ * each. on_changed is told of each account whose declaration is another. Errors: STATUS_NOMEM:
+ * nothing changed, the references are the caller's. */
 enum status reconciler_accounts_declare(
     struct reconciler_accounts *a, struct declaration *const declarations[], size_t len,
     void (*on_changed)(void *ctx, struct reconciler_account *account), void *ctx) MUST_CHECK;
+
+/* Puts what the accounts topic says of one account in the place of what it said: a declaration, of
+ * which a reference is taken over on every path, or NULL; unreadable: it says something that nobody
+ * can read. *ret_changed tells whether another declaration is in force. Errors: STATUS_NOMEM:
+ * nothing changed. */
+enum status reconciler_accounts_declare_take(struct reconciler_accounts *a, const char *account,
+                                             struct declaration *declaration, bool is_unreadable,
+                                             bool *ret_changed) MUST_CHECK;
+
+/* Puts a request in the place of the account's former one; takes it on every path. An account of
+ * which nothing is known has none. Returns the account, or NULL. */
+struct reconciler_account *reconciler_accounts_request_take(struct reconciler_accounts *a,
+                                                            struct request_record *request);
 
 /* NULL: there is none. */
 struct reconciler_account *reconciler_accounts_find(const struct reconciler_accounts *a,
@@ -88,12 +104,5 @@ size_t reconciler_accounts_len(const struct reconciler_accounts *a);
 void reconciler_accounts_each(struct reconciler_accounts *a,
                               void (*fn)(void *ctx, struct reconciler_account *account), void *ctx);
 
-/* Puts the account into the queue, or out of it (0), or elsewhere in it. */
-void reconciler_accounts_schedule(struct reconciler_accounts *a, struct reconciler_account *account,
-                                  int64_t due_unix_ms);
-
-/* The one that is due first; NULL: none is in the queue. */
-struct reconciler_account *reconciler_accounts_next(const struct reconciler_accounts *a);
-
-/* Forgets the account if nothing is known of it any more and no pass is under way. */
+/* Forgets the account if nothing is known of it any more and no pass is under way or to come. */
 void reconciler_accounts_tidy(struct reconciler_accounts *a, struct reconciler_account *account);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bridge/app/record_relay.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
@@ -23,10 +24,6 @@
 
 /* Longest name of a topic, and "-reconciler". */
 #define GROUP_ID_SIZE 300
-
-/* After so many records the reader waits for the passes' thread: what is under way between the two
- * stays bounded. */
-#define RECORDS_UNDER_WAY_MAX 1024
 
 /* How soon a record is read again for which there was no memory. */
 static const int short_of_memory_ms = 100;
@@ -42,7 +39,7 @@ struct reconciler_feed {
     struct reconciler_feed_options options;
     char group_id[GROUP_ID_SIZE];
     struct compacted_topic *topic;
-    unsigned records_under_way; /* Thread: the topic's */
+    struct record_relay relay; /* of the topic's records */
 
     /* The loop's. */
     struct reconciler_passes *passes;
@@ -50,6 +47,8 @@ struct reconciler_feed {
     struct partition *partitions;
     int32_t partitions_len;
     int64_t started_at_mono_ms;
+    bool is_caught_up;
+    bool may_join;
     bool is_stopping; /* joins nothing any more */
     struct gauge *led;
 
@@ -197,72 +196,26 @@ static void on_revoked(void *ctx, bool is_lost)
 /* --- records, in the topic's thread and then in the loop's -------------------------------------
  */
 
-struct record_task {
-    struct task task; /* first: take_record() finds its way back from it */
-    struct reconciler_feed *feed;
-    int32_t partition;
-    int64_t offset;
-    bool has_key;
-    bool is_tombstone;
-    size_t key_len;
-    size_t value_len;
-    uint8_t data[];
-};
-
-static struct bytes present_or_none(bool is_there, const uint8_t *data, size_t len)
+static void take_record(void *ctx, const struct compacted_topic_record *record)
 {
-    return is_there ? bytes_of(data, len) : (struct bytes){0};
-}
-
-static void take_record(struct task *task)
-{
-    struct record_task *r = (struct record_task *)task;
-    struct reconciler_feed *f = r->feed;
-    struct bytes key = present_or_none(r->has_key, r->data, r->key_len);
-    struct bytes value = present_or_none(!r->is_tombstone, r->data + r->key_len, r->value_len);
+    struct reconciler_feed *f = ctx;
     struct diag diag = {0};
     enum account_reading reading;
-    while ((reading = reconciler_accounts_take(f->options.accounts, r->partition, key, value,
-                                               &diag)) == ACCOUNT_READING_NOMEM)
+    while ((reading = reconciler_accounts_take(f->options.accounts, record->partition, record->key,
+                                               record->value, &diag)) == ACCOUNT_READING_NOMEM)
         poll(NULL, 0, short_of_memory_ms); /* nothing may be decided without this record */
     if (reading == ACCOUNT_READING_UNREADABLE)
-        LOG(REGISTRY_RECORD_REFUSED, log_bytes("key", key), log_number("partition", r->partition),
-            log_number("offset", r->offset), log_text("error", diag.text));
+        LOG(REGISTRY_RECORD_REFUSED, log_bytes("key", record->key),
+            log_number("partition", record->partition), log_number("offset", record->offset),
+            log_text("error", diag.text));
     else if (reading == ACCOUNT_READING_MISPLACED)
         refuse(f, STATUS_INVALID, &diag);
-    free(r);
-}
-
-static void do_nothing(void *ctx)
-{
-    (void)ctx;
 }
 
 static void on_record(void *ctx, const struct compacted_topic_record *record)
 {
     struct reconciler_feed *f = ctx;
-    struct record_task *r;
-    while ((r = malloc(sizeof(*r) + record->key.len + record->value.len)) == NULL)
-        poll(NULL, 0, short_of_memory_ms);
-    *r = (struct record_task){
-        .task.run = take_record,
-        .feed = f,
-        .partition = record->partition,
-        .offset = record->offset,
-        .has_key = record->key.data != NULL,
-        .is_tombstone = record->value.data == NULL,
-        .key_len = record->key.len,
-        .value_len = record->value.len,
-    };
-    if (record->key.len > 0)
-        memcpy(r->data, record->key.data, record->key.len);
-    if (record->value.len > 0)
-        memcpy(r->data + record->key.len, record->value.data, record->value.len);
-    task_loop_post(f->options.loop, &r->task);
-    if (++f->records_under_way == RECORDS_UNDER_WAY_MAX) {
-        task_loop_call(f->options.loop, do_nothing, NULL);
-        f->records_under_way = 0;
-    }
+    record_relay_post(&f->relay, record);
 }
 
 struct opening {
@@ -314,15 +267,12 @@ static void on_end(void *ctx, int32_t partition, uint64_t refresh)
         task_loop_call(f->options.loop, take_end, &e);
 }
 
-/* Only now, so that no partition is owned for long before it is led. */
-static void join(void *ctx)
+/* Not before everything is known, so that no partition is owned for long before it is led, and
+ * nothing is taken as no longer declared that was not read yet. */
+static void join_if_ready(struct reconciler_feed *f)
 {
-    struct reconciler_feed *f = ctx;
-    if (f->is_stopping)
+    if (f->is_stopping || !f->is_caught_up || !f->may_join)
         return;
-    LOG(REGISTRY_LOADED, log_text("topic", f->options.topic),
-        log_number("accounts", (int64_t)reconciler_accounts_len(f->options.accounts)),
-        log_number("duration_ms", clock_mono_ms() - f->started_at_mono_ms));
     const struct membership_options opt = {
         .cluster = f->options.cluster,
         .topic = f->options.topic,
@@ -340,10 +290,26 @@ static void join(void *ctx)
     pthread_mutex_unlock(&f->lock);
 }
 
+static void take_caught_up(void *ctx)
+{
+    struct reconciler_feed *f = ctx;
+    f->is_caught_up = true;
+    LOG(REGISTRY_LOADED, log_text("topic", f->options.topic),
+        log_number("accounts", (int64_t)reconciler_accounts_len(f->options.accounts)),
+        log_number("duration_ms", clock_mono_ms() - f->started_at_mono_ms));
+    join_if_ready(f);
+}
+
 static void on_caught_up(void *ctx)
 {
     struct reconciler_feed *f = ctx;
-    task_loop_call(f->options.loop, join, f);
+    task_loop_call(f->options.loop, take_caught_up, f);
+}
+
+void reconciler_feed_allow_joining(struct reconciler_feed *f)
+{
+    f->may_join = true;
+    join_if_ready(f);
 }
 
 static void on_refused(void *ctx, enum status status, const struct diag *diag)
@@ -386,6 +352,7 @@ enum status reconciler_feed_new(const struct reconciler_feed_options *opt,
         return STATUS_NOMEM;
     }
     f->options = *opt;
+    f->relay = (struct record_relay){.loop = opt->loop, .ctx = f, .take = take_record};
     snprintf(f->group_id, sizeof(f->group_id), "%s-reconciler", opt->topic);
     f->led = metrics_gauge(opt->metrics, "maesn_bridge_reconciler_partitions",
                            "Registry partitions that this process leads.", NULL, 0);

@@ -6,7 +6,8 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
-#include "bridge/domain/murmur2.h"
+#include "bridge/reconciler/api_key_watch.h"
+#include "bridge/reconciler/guard.h"
 
 /* How soon after its last one an account may have another pass, whatever asks for it: a bound on
  * what a mistake can cost the provider. */
@@ -17,13 +18,6 @@ static const int64_t turn_max_ms = 1000;
 
 /* How often all accounts are looked through, for the guard rail and the gauges. */
 static const int64_t survey_ms = 5000;
-
-/* So many accounts in a row that are forbidden mean the API key. */
-#define FORBIDDEN_MAX 3
-
-/* Deletes of more than this share are withheld, where it is a share of enough. */
-#define GUARD_PERCENT 30
-#define GUARD_FEWEST 10
 
 struct running_pass {
     struct reconciler_passes *passes;
@@ -38,6 +32,7 @@ struct action_counters {
 
 struct reconciler_passes {
     struct reconciler_passes_options options;
+    struct schedule schedule; /* of the accounts that are led here */
     struct task_timer timer;
     atomic_size_t running;
     bool is_draining;
@@ -45,8 +40,7 @@ struct reconciler_passes {
     int64_t surveyed_mono_ms; /* 0: the survey is to be made anew */
     bool withholds_deletes;
 
-    unsigned forbidden;        /* in a row */
-    int64_t key_tried_unix_ms; /* while the API key is taken as refused: the last test call */
+    struct api_key_watch maesn_key;    /* the one API key there is */
     int64_t blocks_void_since_unix_ms; /* the API key was taken again; 0: never refused */
 
     struct counter *ends[PASS_ENDS];
@@ -76,47 +70,34 @@ static void turn_soon(struct reconciler_passes *p)
 
 struct survey {
     const struct reconciler_passes *passes;
-    size_t declared;  /* subscriptions that are wanted, led here */
-    size_t active;    /* routes, led here */
-    size_t undesired; /* of those */
+    struct guard_count guard;
     size_t differences;
     size_t by_status[ACCOUNT_INVALID + 1];
     int64_t soonest_expiry_unix_ms; /* 0: none expires */
 };
 
-static void survey_route(struct survey *s, const struct reconciler_account *account,
-                         const struct route_record *r)
+static const struct desired_account *desired_of(const struct reconciler_account *account)
 {
-    if (r->state != ROUTE_ACTIVE)
-        return;
-    s->active++;
-    if (account->declared == NULL ||
-        desired_account_find(&account->declared->desired, &r->url.specification) == NULL)
-        s->undesired++;
-    if (r->expires_at_unix_ms > 0 &&
-        (s->soonest_expiry_unix_ms == 0 || r->expires_at_unix_ms < s->soonest_expiry_unix_ms))
-        s->soonest_expiry_unix_ms = r->expires_at_unix_ms;
+    return account->declared == NULL ? NULL : &account->declared->desired;
 }
 
 static void survey_account(void *ctx, struct reconciler_account *account)
 {
     struct survey *s = ctx;
-    if (!reconciler_accounts_leads(s->passes->options.accounts, account->partition))
-        return;
     const struct account_state *state = &account->state;
+    if (!reconciler_accounts_leads(s->passes->options.accounts, account->partition)) {
+        s->guard.desired += account->declared == NULL ? 0 : account->declared->desired.wanted_len;
+        return;
+    }
+    guard_add(&s->guard, desired_of(account), state);
     s->by_status[state->record == NULL ? ACCOUNT_OK : state->record->status]++;
     s->differences += account->differences;
-    s->declared += account->declared == NULL ? 0 : account->declared->desired.wanted_len;
-    for (size_t i = 0; i < state->routes_len; i++)
-        survey_route(s, account, state->routes[i].record);
-}
-
-/* Whether what is no longer wanted is so much that a mistake is likelier than a wish. */
-static bool is_too_much(const struct survey *s)
-{
-    if (s->active > 0 && s->declared == 0)
-        return true;
-    return s->active >= GUARD_FEWEST && s->undesired * 100 > s->active * GUARD_PERCENT;
+    for (size_t i = 0; i < state->routes_len; i++) {
+        const struct route_record *r = state->routes[i].record;
+        if (r->state == ROUTE_ACTIVE && r->expires_at_unix_ms > 0 &&
+            (s->soonest_expiry_unix_ms == 0 || r->expires_at_unix_ms < s->soonest_expiry_unix_ms))
+            s->soonest_expiry_unix_ms = r->expires_at_unix_ms;
+    }
 }
 
 static void tell_survey(struct reconciler_passes *p, const struct survey *s)
@@ -138,10 +119,10 @@ static void survey(struct reconciler_passes *p)
     p->surveyed_mono_ms = now;
     struct survey s = {.passes = p};
     reconciler_accounts_each(p->options.accounts, survey_account, &s);
-    bool withholds = p->options.reconciler->policy == POLICY_SYNC && is_too_much(&s);
+    bool withholds = p->options.reconciler->policy == POLICY_SYNC && guard_holds(&s.guard);
     if (withholds && !p->withholds_deletes)
-        LOG(DELETES_SUSPENDED, log_number("active", (int64_t)s.active),
-            log_number("undesired", (int64_t)s.undesired));
+        LOG(DELETES_SUSPENDED, log_number("active", (int64_t)s.guard.active),
+            log_number("undesired", (int64_t)s.guard.undesired));
     p->withholds_deletes = withholds;
     tell_survey(p, &s);
 }
@@ -149,93 +130,79 @@ static void survey(struct reconciler_passes *p)
 /* --- when a pass is due -----------------------------------------------------------------------
  */
 
-/* Its place in the interval, so that accounts are spread over it and stay where they are. */
-static int64_t next_turn_unix_ms(const struct reconciler_passes *p,
-                                 const struct reconciler_account *account, int64_t now)
-{
-    int64_t interval_ms = p->options.reconciler->interval_ms;
-    int64_t phase_ms = (int64_t)murmur2(bytes_of_text(account->id)) % interval_ms;
-    int64_t next = now - now % interval_ms + phase_ms;
-    while (next <= now + interval_ms / 2)
-        next += interval_ms;
-    return next;
-}
-
 /* An account for whose records a key is missing waits for it. */
 static bool may_have_passes(const struct reconciler_passes *p,
                             const struct reconciler_account *account)
 {
     return reconciler_accounts_leads(p->options.accounts, account->partition) &&
-           account->unreadable == 0;
+           account->unreadable == 0 && (account->by_files != NULL || !account->is_undecipherable);
+}
+
+/* When the next pass is wanted, on the monotonic clock; 0: in its turn. */
+static int64_t again_at_mono_ms(const struct pass_result *result, int64_t now_mono_ms)
+{
+    if (result->end == PASS_NOT_OWNED)
+        return now_mono_ms + again_min_ms;
+    if (result->again_at_unix_ms == 0)
+        return 0;
+    int64_t left_ms = result->again_at_unix_ms - clock_unix_ms();
+    return now_mono_ms + (left_ms > again_min_ms ? left_ms : again_min_ms);
 }
 
 static void schedule_next(struct reconciler_passes *p, struct reconciler_account *account)
 {
-    int64_t now = clock_unix_ms();
-    int64_t due = next_turn_unix_ms(p, account, now);
-    int64_t again = account->is_due_again ? now : account->last.again_at_unix_ms;
-    if (account->last.end == PASS_NOT_OWNED)
-        again = now;
-    if (again != 0 && again < due)
-        due = again > now + again_min_ms ? again : now + again_min_ms;
-    account->is_due_again = false;
-    reconciler_accounts_schedule(p->options.accounts, account,
-                                 may_have_passes(p, account) ? due : 0);
+    int64_t now = clock_mono_ms();
+    if (may_have_passes(p, account))
+        schedule_put_back(&p->schedule, &account->slot, now, again_at_mono_ms(&account->last, now));
+    else
+        schedule_remove(&p->schedule, &account->slot);
 }
 
 void reconciler_passes_wake(struct reconciler_passes *p, struct reconciler_account *account)
 {
+    int64_t now = clock_mono_ms();
     p->surveyed_mono_ms = 0;
-    if (account->running != NULL) {
-        account->is_due_again = true;
-        return;
-    }
     if (!may_have_passes(p, account))
         return;
-    reconciler_accounts_schedule(p->options.accounts, account, clock_unix_ms());
+    if (account->slot.is_scheduled)
+        schedule_nudge(&p->schedule, &account->slot, now);
+    else if (schedule_add(&p->schedule, &account->slot, account->id, now) != STATUS_OK)
+        LOG(ACCOUNT_UNRECONCILED, log_text("account", account->id),
+            log_text("error", "out of memory"));
     turn_soon(p);
 }
 
 /* --- the API key ------------------------------------------------------------------------------
  */
 
-static bool key_is_refused(const struct reconciler_passes *p)
-{
-    return p->forbidden >= FORBIDDEN_MAX;
-}
-
 static void wake_each(void *ctx, struct reconciler_account *account)
 {
     reconciler_passes_wake(ctx, account);
 }
 
-/* Three accounts in a row that may not, without one between that may, mean the API key: then only
- * one call an interval is made, until one succeeds. */
-static void judge_key(struct reconciler_passes *p, const struct pass_result *result)
+static bool needs_api_key(const struct reconciler_account *account)
 {
-    if (result->was_listed && key_is_refused(p)) {
-        p->blocks_void_since_unix_ms = clock_unix_ms();
-        p->forbidden = 0;
-        LOG(PROVIDER_KEY_ACCEPTED,
-            log_number("accounts", (int64_t)reconciler_accounts_len(p->options.accounts)));
-        reconciler_accounts_each(p->options.accounts, wake_each, p);
-    } else if (result->was_listed) {
-        p->forbidden = 0;
-    } else if (result->end == PASS_FORBIDDEN && ++p->forbidden == FORBIDDEN_MAX) {
-        p->key_tried_unix_ms = clock_unix_ms();
-        LOG(PROVIDER_KEY_REFUSED, log_text("error", result->reason.text));
-    }
+    const struct account_record *r = account->state.record;
+    const char *provider = account->declared != NULL ? account->declared->desired.provider
+                           : r != NULL               ? r->provider
+                                                     : NULL;
+    return provider != NULL && strcmp(provider, "maesn") == 0;
 }
 
-/* Whether the pass may begin although the API key is taken as refused. */
-static bool may_try_key(struct reconciler_passes *p, int64_t now)
+static void judge_key(struct reconciler_passes *p, const struct reconciler_account *account,
+                      const struct pass_result *result)
 {
-    if (!key_is_refused(p))
-        return true;
-    if (now < p->key_tried_unix_ms + p->options.reconciler->interval_ms)
-        return false;
-    p->key_tried_unix_ms = now;
-    return true;
+    if (!needs_api_key(account))
+        return;
+    if (result->was_listed && api_key_watch_succeeded(&p->maesn_key)) {
+        p->blocks_void_since_unix_ms = clock_unix_ms();
+        LOG(PROVIDER_KEY_ACCEPTED, log_text("provider", "maesn"));
+        reconciler_accounts_each(p->options.accounts, wake_each, p);
+    } else if (!result->was_listed && result->end == PASS_FORBIDDEN &&
+               api_key_watch_forbidden(&p->maesn_key, account->id)) {
+        LOG(PROVIDER_KEY_REFUSED, log_text("provider", "maesn"),
+            log_text("error", result->reason.text));
+    }
 }
 
 /* A block from before the API key was taken again says nothing of the account. */
@@ -243,8 +210,8 @@ static bool retries_block(const struct reconciler_passes *p,
                           const struct reconciler_account *account)
 {
     const struct account_record *r = account->state.record;
-    return key_is_refused(p) || (r != NULL && p->blocks_void_since_unix_ms != 0 &&
-                                 r->status_since_unix_ms <= p->blocks_void_since_unix_ms);
+    return p->maesn_key.is_refused || (r != NULL && p->blocks_void_since_unix_ms != 0 &&
+                                       r->status_since_unix_ms <= p->blocks_void_since_unix_ms);
 }
 
 /* --- one pass ---------------------------------------------------------------------------------
@@ -307,6 +274,13 @@ static void stop_pass(struct reconciler_passes *p, struct reconciler_account *ac
     atomic_fetch_sub(&p->running, 1);
 }
 
+/* Whether nothing is left to look after. */
+static bool is_gone(const struct reconciler_account *account)
+{
+    return account->declared == NULL && account->state.record == NULL &&
+           account->state.routes_len == 0;
+}
+
 static void on_end(void *ctx, const struct pass_result *result)
 {
     struct running_pass *running = ctx;
@@ -316,14 +290,35 @@ static void on_end(void *ctx, const struct pass_result *result)
     account->last = *result;
     account->last_ended_unix_ms = clock_unix_ms();
     stop_pass(p, account);
-    judge_key(p, &account->last);
+    schedule_next(p, account);
+    judge_key(p, account, &account->last);
     tell_end(p, account, &account->last);
     bool is_unknown = account->last.end == PASS_RECORDS_UNKNOWN;
-    schedule_next(p, account);
+    if (is_gone(account))
+        schedule_remove(&p->schedule, &account->slot);
     reconciler_accounts_tidy(p->options.accounts, account);
     turn_soon(p);
     if (is_unknown)
         p->options.on_records_unknown(p->options.ctx, partition);
+}
+
+/* What a command has asked for: it may be read again at any time, and then does nothing more. */
+static void heed_request(const struct request_record *r, struct pass_options *opt)
+{
+    if (r == NULL)
+        return;
+    switch (r->kind) {
+    case REQUEST_PASS:
+        return;
+    case REQUEST_FORCE:
+        if (clock_unix_ms() < r->requested_at_unix_ms + REQUEST_FORCE_MS)
+            opt->withholds_deletes = false;
+        return;
+    case REQUEST_ROTATE:
+        opt->rotate_before_unix_ms = r->requested_at_unix_ms;
+        opt->rotate_resource = r->resource;
+        return;
+    }
 }
 
 static enum status start_pass(struct reconciler_passes *p, struct reconciler_account *account)
@@ -331,7 +326,7 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
     struct running_pass *running = calloc(1, sizeof(*running));
     if (running == NULL)
         return STATUS_NOMEM;
-    const struct pass_options opt = {
+    struct pass_options opt = {
         .reconciler = p->options.reconciler,
         .calls = p->options.calls,
         .writer = p->options.writer,
@@ -344,6 +339,7 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
         .ctx = running,
     };
     *running = (struct running_pass){.passes = p, .account = account};
+    heed_request(account->request, &opt);
     const struct desired_account *desired = NULL;
     if (account->declared != NULL) {
         running->wants = declaration_ref(account->declared);
@@ -364,16 +360,20 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
 /* --- the turn ---------------------------------------------------------------------------------
  */
 
-static void start_due(struct reconciler_passes *p, struct reconciler_account *account, int64_t now)
+/* Puts off what cannot begin now: the API key is refused, or memory is short. */
+static void start_due(struct reconciler_passes *p, struct reconciler_account *account)
 {
-    struct reconciler_accounts *accounts = p->options.accounts;
-    reconciler_accounts_schedule(accounts, account, 0);
-    if (!may_try_key(p, now)) {
-        reconciler_accounts_schedule(accounts, account, next_turn_unix_ms(p, account, now));
-        return;
-    }
-    if (start_pass(p, account) != STATUS_OK)
-        reconciler_accounts_schedule(accounts, account, now + again_min_ms);
+    int64_t now = clock_mono_ms();
+    if (needs_api_key(account) &&
+        !api_key_watch_may_call(&p->maesn_key, now, p->options.reconciler->interval_ms))
+        schedule_put_back(&p->schedule, &account->slot, now, 0);
+    else if (start_pass(p, account) != STATUS_OK)
+        schedule_put_back(&p->schedule, &account->slot, now, now + again_min_ms);
+}
+
+static struct reconciler_account *account_of(struct schedule_slot *slot)
+{
+    return (struct reconciler_account *)((char *)slot - offsetof(struct reconciler_account, slot));
 }
 
 static void turn(struct task_timer *timer)
@@ -381,19 +381,14 @@ static void turn(struct task_timer *timer)
     struct reconciler_passes *p =
         (struct reconciler_passes *)((char *)timer - offsetof(struct reconciler_passes, timer));
     survey(p);
-    int64_t now = clock_unix_ms(), pause_ms = turn_max_ms;
-    while (!p->is_draining && reconciler_passes_running(p) < p->options.passes_max) {
-        struct reconciler_account *next = reconciler_accounts_next(p->options.accounts);
-        if (next == NULL)
-            break;
-        if (next->due_unix_ms > now) {
-            pause_ms =
-                next->due_unix_ms - now < turn_max_ms ? next->due_unix_ms - now : turn_max_ms;
-            break;
-        }
-        start_due(p, next, now);
-    }
-    task_loop_set(p->options.loop, timer, clock_mono_ms() + pause_ms);
+    struct schedule_slot *slot;
+    while (!p->is_draining && reconciler_passes_running(p) < p->options.passes_max &&
+           (slot = schedule_take(&p->schedule, clock_mono_ms())) != NULL)
+        start_due(p, account_of(slot));
+    int64_t now = clock_mono_ms(), next = schedule_next_mono_ms(&p->schedule);
+    bool is_full = reconciler_passes_running(p) >= p->options.passes_max || p->is_draining;
+    task_loop_set(p->options.loop, timer,
+                  is_full || next > now + turn_max_ms ? now + turn_max_ms : next);
 }
 
 /* --- leading ----------------------------------------------------------------------------------
@@ -414,8 +409,10 @@ static void wake_led(void *ctx, struct reconciler_account *account)
 static void stop_led(void *ctx, struct reconciler_account *account)
 {
     const struct leading *l = ctx;
-    if (account->partition == l->partition)
-        stop_pass(l->passes, account);
+    if (account->partition != l->partition)
+        return;
+    stop_pass(l->passes, account);
+    schedule_remove(&l->passes->schedule, &account->slot);
 }
 
 void reconciler_passes_lead(struct reconciler_passes *p, int32_t partition, bool is_led)
@@ -490,6 +487,7 @@ enum status reconciler_passes_new(const struct reconciler_passes_options *opt,
         return STATUS_NOMEM;
     p->options = *opt;
     p->timer.run = turn;
+    schedule_init(&p->schedule, opt->reconciler->interval_ms);
     make_metrics(p);
     *ret = p;
     return STATUS_OK;
@@ -500,5 +498,6 @@ void reconciler_passes_free(struct reconciler_passes *p)
     if (p == NULL)
         return;
     assert(reconciler_passes_running(p) == 0);
+    schedule_done(&p->schedule);
     free(p);
 }

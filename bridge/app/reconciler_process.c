@@ -7,6 +7,7 @@
 
 #include "bridge/app/cluster_settings.h"
 #include "bridge/app/live_settings.h"
+#include "bridge/app/reconciler_accounts_topic.h"
 #include "bridge/app/reconciler_calls.h"
 #include "bridge/app/reconciler_feed.h"
 #include "bridge/app/version.h"
@@ -71,6 +72,7 @@ struct reconciler_process {
     struct reconciler_writer *writer;
     struct reconciler_passes *passes;
     struct reconciler_feed *feed;
+    struct reconciler_accounts_topic *accounts_topic;
     struct admin *admin;
     struct buf version;
 
@@ -293,6 +295,28 @@ static enum status make_feed(struct reconciler_process *p, const struct settings
     return reconciler_feed_new(&opt, &p->feed);
 }
 
+static void on_known(void *ctx)
+{
+    struct reconciler_process *p = ctx;
+    reconciler_feed_allow_joining(p->feed);
+}
+
+static enum status start_accounts_topic(struct reconciler_process *p, const struct settings *s,
+                                        struct diag *diag)
+{
+    const struct reconciler_accounts_topic_options opt = {
+        .loop = p->loop,
+        .cluster = &p->cluster.cluster,
+        .topic = s->topics_accounts,
+        .overrides = &s->maesn_integrations,
+        .accounts = p->accounts,
+        .passes = p->passes,
+        .on_known = on_known,
+        .ctx = p,
+    };
+    return reconciler_accounts_topic_new(&opt, p->keyring, &p->accounts_topic, diag);
+}
+
 /* --- declarations -----------------------------------------------------------------------------
  */
 
@@ -327,6 +351,9 @@ static enum status expand_all(struct declarations *d, const struct settings *s)
 static void on_redeclared(void *ctx, struct reconciler_account *account)
 {
     struct reconciler_process *p = ctx;
+    if (account->by_files != NULL && account->by_topic != NULL)
+        LOG(ACCOUNT_TWICE_DECLARED, log_text("account", account->id),
+            log_text("topic", live_settings_first(p->live)->topics_accounts));
     reconciler_passes_wake(p->passes, account);
 }
 
@@ -496,12 +523,16 @@ static enum status start_modules(struct reconciler_process *p, struct diag *diag
     if (status == STATUS_OK)
         status = reconciler_feed_start(p->feed, p->passes, p->writer, diag);
     if (status == STATUS_OK)
+        status = start_accounts_topic(p, s, diag);
+    if (status == STATUS_OK)
         status = start_admin(p, s, diag);
     return status;
 }
 
 static void end_threads(struct reconciler_process *p)
 {
+    if (p->accounts_topic != NULL)
+        reconciler_accounts_topic_stop(p->accounts_topic);
     if (p->feed != NULL)
         reconciler_feed_stop(p->feed);
     if (p->http != NULL)
@@ -555,10 +586,10 @@ static void new_keys_done(struct new_keys *k)
     secret_unref(k->api_key);
 }
 
-/* Wakes those that waited for a key: all others are in the queue, or at work. */
+/* Wakes those that waited for a key. */
 static void wake_waiting(void *ctx, struct reconciler_account *account)
 {
-    if (account->due_unix_ms == 0)
+    if (!account->slot.is_scheduled)
         reconciler_passes_wake(ctx, account);
 }
 
@@ -567,6 +598,7 @@ static void take_keys(void *ctx)
 {
     const struct new_keys *k = ctx;
     struct reconciler_process *p = k->process;
+    reconciler_accounts_topic_set_keyring(p->accounts_topic, k->keyring);
     reconciler_writer_set_keyring(p->writer, k->keyring);
     reconciler_accounts_set_keyring(p->accounts, k->keyring);
     reconciler_calls_set_api_key(p->calls, base_providers[BASE_MAESN], k->api_key);
@@ -606,7 +638,9 @@ static const struct configuration *read_last(const void *process)
 static enum status refusal(void *process, struct diag *diag)
 {
     struct reconciler_process *p = process;
-    return reconciler_feed_refusal(p->feed, diag);
+    enum status status = reconciler_feed_refusal(p->feed, diag);
+    return status != STATUS_OK ? status
+                               : reconciler_accounts_topic_refusal(p->accounts_topic, diag);
 }
 
 /* Nobody has to look away first, as from an ingress. */
@@ -662,6 +696,7 @@ void reconciler_process_free(struct reconciler_process *p)
     if (p == NULL)
         return;
     admin_free(p->admin); /* the first to go is the last to be asked: it reads from the others */
+    reconciler_accounts_topic_free(p->accounts_topic);
     reconciler_feed_free(p->feed);
     reconciler_passes_free(p->passes);
     reconciler_writer_free(p->writer);

@@ -163,3 +163,105 @@ def test_secrets_are_nowhere_to_be_read(start_world, maesn):
     for secret in (API_KEY, "key-of-acme-42", *(s.secret for s in maesn.of("key-of-acme-42"))):
         assert secret not in told
         assert hashlib.sha256(secret.encode()).hexdigest() not in told
+
+
+# --- what the documents ask for ---
+
+# Source: docs.maesn.com, "Create webhook" (parameters) and "Webhooks" of 2026-02-13 (systems): the values of each system's
+# subscriptions, for `all`; (company, resource, eventType), None: left out.
+ENTITY_EVENTS = ("CREATED", "DELETED", "UPDATED")
+INTEGRATIONS = {
+    "businesscentral": ["ACCOUNT", "CREDIT_NOTE", "CUSTOMER", "DIMENSION", "EXPENSE", "INVOICE", "ITEM", "JOURNAL_ENTRY",
+                        "OFFER", "SALES_ORDER", "SUPPLIER"],
+    "exact-nl": ["ACCOUNT", "BANK_ACCOUNT", "BILL", "CONTACT", "EXPENSE", "INVOICE", "JOURNAL_ENTRY", "PAYMENT"],
+    "freshbooks": [(r, e) for r in ("ACCOUNT", "CREDIT_NOTE", "CUSTOMER", "INVOICE", "ITEM", "PAYMENT", "SUPPLIER", "TAX_RATE")
+                   for e in ENTITY_EVENTS],
+    "lexware-office": [(r, e) for r in ("CUSTOMER", "INVOICE", "ITEM", "PAYMENT", "SUPPLIER") for e in ENTITY_EVENTS]
+    + [("TOKEN", "REVOKED")],
+    "moneybird": [(r, e) for r in ("CONTACT", "INVOICE", "PAYMENT", "TAX_RATE") for e in ENTITY_EVENTS],
+    "qonto": ["INVOICE"],
+    "quickbooks": [None],
+    "weclapp": [None],
+    "xero": [None],
+}
+
+
+def test_all_nine_integrations_are_posted_as_the_documents_ask(start_world, maesn):
+    needs_company = ("businesscentral", "exact-nl", "freshbooks", "moneybird")
+    accounts = [account(f"of-{system}", system, **({"company_id": "77"} if system in needs_company else {}),
+                        **({"environment_name": "production"} if system == "businesscentral" else {}))
+                for system in INTEGRATIONS]
+    start_world(accounts)
+    count = sum(map(len, INTEGRATIONS.values()))
+    wait.until(lambda: len(maesn.asked("POST")) == count, 60, f"{count} subscriptions")
+    for system, wanted in INTEGRATIONS.items():
+        requests = maesn.asked("POST", f"key-of-of-{system}")
+        bodies = [{k: v for k, v in r.body.items() if k != "callbackUrl"} for r in requests]
+        expected = [{} if w is None else {"resource": w} if isinstance(w, str) else dict(zip(("resource", "eventType"), w))
+                    for w in wanted]
+        assert sorted(map(lambda b: sorted(b.items()), bodies)) == sorted(map(lambda e: sorted(e.items()), expected)), system
+        query = ({"companyId": "77"} if system in needs_company else {}) \
+            | ({"environmentName": "production"} if system == "businesscentral" else {})
+        assert all(r.query == query for r in requests), system
+        assert len({r.body["callbackUrl"] for r in requests}) == len(requests)
+
+
+# --- at run time ---
+
+
+def test_an_account_of_the_accounts_topic_is_subscribed_and_its_file_goes_first(start_world, maesn):
+    world = start_world([account("in-a-file", "lexware-office", INVOICES)])
+    world.put_account("at-run-time", "run-time-key", subscriptions=INVOICES)
+    wait.until(lambda: len(maesn.of("run-time-key")) == 2, 20, "it is subscribed")
+    world.put_account("in-a-file", "another-key", subscriptions=INVOICES)
+    wait.until(lambda: world.bridges[0].log("account.twice-declared"), 10, "the second declaration is told")
+    assert not maesn.asked(account_key="another-key")
+
+
+def test_nothing_is_undeclared_while_the_accounts_topic_is_being_read(start_world, maesn):
+    world = start_world([account("other", "xero")], {"reconciler": {"policy": "sync", "delete_delay_s": 0}})
+    world.put_account("at-run-time", "run-time-key", subscriptions=INVOICES)
+    wait.until(lambda: len(maesn.of("run-time-key")) == 2, 20, "it is subscribed")
+    world.await_settled("other", count=1)
+    assert world.bridges[0].stop() == 0
+    asked = len(maesn.asked())
+    world.start()
+    wait.until(lambda: len(maesn.asked()) >= asked + 2, 20, "both were listed again")
+    assert {r.method for r in maesn.asked()[asked:]} == {"GET"}
+
+
+def test_a_request_to_rotate_replaces_each_subscription_once(start_world, maesn):
+    world = start_world([account("acme-42", "lexware-office", INVOICES)])
+    world.await_settled("acme-42", count=2)
+    before = {s.id for s in maesn.of("key-of-acme-42")}
+    world.request("acme-42", "rotate")
+    wait.until(lambda: len(maesn.asked("POST")) == 4, 20, "each has a replacement")
+    # Make before break: the old ones live for the overlap.
+    assert before < {s.id for s in maesn.of("key-of-acme-42")}
+    wait.until(lambda: not before & {s.id for s in maesn.of("key-of-acme-42")}, 40, "the old ones are gone")
+    world.await_settled("acme-42", count=2)
+    assert len(maesn.asked("POST")) == 4
+
+
+# --- several reconcilers ---
+
+
+def test_three_reconcilers_share_the_accounts_and_the_rest_take_over(start_world, maesn):
+    names = [f"tenant-{i}" for i in range(24)]
+    world = start_world([account(name, "xero") for name in names])
+    for _ in range(2):
+        world.start_another()
+    bridges = world.bridges
+
+    def led():
+        return [b.metric("maesn_bridge_reconciler_partitions") for b in bridges if b.process.poll() is None]
+
+    wait.until(lambda: sorted(led()) == [1, 1, 2], 40, "each leads some of the four partitions")
+    wait.until(lambda: len(maesn.subscriptions) == len(names), 40, "every account has its subscription")
+    bridges[1].kill()  # without a word: its session has to run out
+    wait.until(lambda: sorted(led()) == [2, 2], 40, "two lead all partitions")
+    asked = len(maesn.asked())
+    wait.until(lambda: {r.account_key for r in maesn.asked()[asked:]} == {f"key-of-{n}" for n in names}, 60,
+               "every account is looked after")
+    # Nobody has made anything twice.
+    assert len(maesn.asked("POST")) == len(names) and len(maesn.subscriptions) == len(names)

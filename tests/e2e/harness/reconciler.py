@@ -2,6 +2,7 @@
 
 import json
 
+from confluent_kafka import Producer
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from harness import wait
@@ -9,7 +10,7 @@ from harness.bridge import Bridge, ConfigDirectory, merged
 from harness.consumers import read_all
 from harness.maesn import API_KEY
 from harness.ports import free_ports
-from harness.registry import Registry
+from harness.registry import Registry, now_ms
 
 PUBLIC_URL = "https://hooks.example.com"
 
@@ -25,13 +26,16 @@ class World:
     def __init__(self, cluster, maesn, prefix, accounts=(), settings=None, partitions=4):
         self.cluster, self.maesn, self.prefix = cluster, maesn, prefix
         self.registry = Registry(cluster, prefix, partitions)
+        self.accounts_topic = f"{prefix}.accounts"
+        cluster.create_topics(self.accounts_topic, partitions=partitions, config={"cleanup.policy": "compact"})
+        self.accounts, self.more_settings = accounts, settings
         self.config = self._config(accounts, settings)
-        self.bridges = []
+        self.bridges, self.configs = [], [self.config]
 
     def _config(self, accounts, settings):
         base = merged(self.registry.settings, {
             "kafka": {"brokers": self.cluster.bootstrap},
-            "topics": {"token": f"{self.prefix}.token", "accounts": f"{self.prefix}.accounts",
+            "topics": {"token": f"{self.prefix}.token", "accounts": self.accounts_topic,
                        "other": f"{self.prefix}.other", "dead_letter": f"{self.prefix}.dead-letter",
                        "template": f"{self.prefix}.{{resource}}"},
             "public_base_url": PUBLIC_URL,
@@ -63,6 +67,31 @@ class World:
         self.bridges.append(bridge)
         return bridge.start() if ready else bridge.spawn()
 
+    def start_another(self):
+        """One more reconciler of the same registry and accounts; its configuration directory is its own."""
+        config = self._config(self.accounts, self.more_settings)
+        self.configs.append(config)
+        bridge = Bridge(config, command=("reconciler",))
+        self.bridges.append(bridge)
+        return bridge.start()
+
+    # --- what commands write ---
+
+    def put_in_accounts_topic(self, account, key, record):
+        """A sealed record for this account; None: a tombstone."""
+        value = None if record is None else self.registry.seal(key, {"version": 1, **record}, topic=self.accounts_topic)
+        producer = Producer({"bootstrap.servers": self.cluster.bootstrap, "log_level": 0})
+        producer.produce(self.accounts_topic, key=key, value=value, partition=self.registry.partition(account))
+        assert producer.flush(20) == 0
+
+    def put_account(self, account, account_key, system="lexware-office", subscriptions="all"):
+        self.put_in_accounts_topic(account, account, {"account": account, "provider": "maesn", "system": system,
+                                                      "account_key": account_key, "subscriptions": subscriptions})
+
+    def request(self, account, kind, **more):
+        self.put_in_accounts_topic(account, f"/request/{account}", {
+            "account": account, "kind": kind, "requested_at_unix_ms": now_ms(), **more})
+
     def start_ingress(self):
         """An ingress of the same files; its admin port and its log are its own."""
         bridge = Bridge(self.config)
@@ -73,7 +102,8 @@ class World:
     def stop(self):
         for bridge in self.bridges:
             bridge.kill()
-        self.config.remove()
+        for config in self.configs:
+            config.remove()
 
     # --- what it has written ---
 

@@ -3,7 +3,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -273,35 +272,6 @@ static void only_accounts_that_are_declared_otherwise_are_told(void **state)
     assert_int_equal(find(b, "a")->declared->desired.wanted_len, 1);
 }
 
-/* --- the queue --- */
-
-static void the_account_that_is_due_first_is_next(void **state)
-{
-    enum { ACCOUNTS = 200 };
-    struct bench *b = *state;
-    struct declaration *declared[ACCOUNTS];
-    char id[16];
-    int changes = 0;
-    for (int i = 0; i < ACCOUNTS; i++) {
-        snprintf(id, sizeof(id), "acme-%d", i);
-        declared[i] = declare(id, "k");
-    }
-    assert_int_equal(reconciler_accounts_declare(b->accounts, declared, ACCOUNTS, count, &changes),
-                     STATUS_OK);
-    assert_null(reconciler_accounts_next(b->accounts));
-    for (int i = 0; i < ACCOUNTS; i++) { /* in a scattered order, each once at first elsewhere */
-        snprintf(id, sizeof(id), "acme-%d", i);
-        reconciler_accounts_schedule(b->accounts, find(b, id), 5000 - i);
-        reconciler_accounts_schedule(b->accounts, find(b, id), 1 + (i * 37) % ACCOUNTS);
-    }
-    for (int i = 0; i < ACCOUNTS; i++) {
-        struct reconciler_account *next = reconciler_accounts_next(b->accounts);
-        assert_int_equal(next->due_unix_ms, 1 + i);
-        reconciler_accounts_schedule(b->accounts, next, 0);
-    }
-    assert_null(reconciler_accounts_next(b->accounts));
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -317,7 +287,6 @@ int main(void)
         TEST(a_later_record_that_can_be_read_ends_the_wait),
         TEST(a_record_that_was_changed_is_none),
         TEST(only_accounts_that_are_declared_otherwise_are_told),
-        TEST(the_account_that_is_due_first_is_next),
     };
     if (crypto_start() != STATUS_OK)
         return 1;

@@ -1,0 +1,219 @@
+#include "bridge/app/reconciler_accounts_topic.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "bridge/app/record_relay.h"
+#include "bridge/base/scoped.h"
+#include "bridge/domain/log_events.h"
+#include "bridge/providers/providers.h"
+#include "bridge/registry/account_declaration.h"
+#include "bridge/registry/registry_key.h"
+#include "bridge/registry/sealed.h"
+
+/* How soon a record is read again for which there was no memory. */
+static const int short_of_memory_ms = 100;
+
+struct reconciler_accounts_topic {
+    struct reconciler_accounts_topic_options options;
+    struct compacted_topic *topic;
+    struct record_relay relay;
+    struct keyring *keyring; /* the loop's */
+
+    pthread_mutex_t lock; /* guards what follows */
+    enum status refusal;
+    struct diag why;
+};
+
+DEFINE_CLEANUP(struct account_declaration *, account_declaration_free)
+DEFINE_CLEANUP(struct declaration *, declaration_unref)
+
+/* --- declarations, in the loop's thread -------------------------------------------------------
+ */
+
+/* Errors: STATUS_NOMEM. STATUS_INVALID, STATUS_UNAUTHENTIC it cannot be read; diag says why. */
+static enum status read_declaration(struct reconciler_accounts_topic *t, const char *id,
+                                    struct bytes json, struct declaration **ret, struct diag *diag)
+{
+    CLEANUP(account_declaration_free_scoped) struct account_declaration *read = NULL;
+    enum status status = account_declaration_read(json, providers_all, &read, diag);
+    if (status == STATUS_OK && strcmp(read->account.id, id) != 0)
+        status = diag_set(diag, STATUS_INVALID, "it declares another account than its key says");
+    if (status == STATUS_OK)
+        status = declaration_new(&read->account, t->options.overrides, ret);
+    return status;
+}
+
+/* What cannot be read leaves the account as it is, and nothing is done for it. */
+static enum status take_declaration(struct reconciler_accounts_topic *t, const char *id,
+                                    const struct buf *json, enum status opened, struct diag *diag)
+{
+    CLEANUP(declaration_unref_scoped) struct declaration *declaration = NULL;
+    enum status status = opened;
+    if (status == STATUS_OK && json != NULL)
+        status = read_declaration(t, id, buf_bytes(json), &declaration, diag);
+    if (status == STATUS_NOMEM)
+        return status;
+    bool is_changed = false;
+    enum status taken = reconciler_accounts_declare_take(t->options.accounts, id, TAKE(declaration),
+                                                         status != STATUS_OK, &is_changed);
+    if (taken != STATUS_OK)
+        return taken;
+    struct reconciler_account *account = reconciler_accounts_find(t->options.accounts, id);
+    if (account->by_files != NULL && account->by_topic != NULL)
+        LOG(ACCOUNT_TWICE_DECLARED, log_text("account", id), log_text("topic", t->options.topic));
+    if (is_changed)
+        reconciler_passes_wake(t->options.passes, account);
+    reconciler_accounts_tidy(t->options.accounts, account);
+    return status;
+}
+
+static enum status take_request(struct reconciler_accounts_topic *t, const char *id,
+                                const struct buf *json, struct diag *diag)
+{
+    struct request_record *request = NULL;
+    enum status status = request_record_read(buf_bytes(json), &request, diag);
+    if (status == STATUS_OK && strcmp(request->account, id) != 0) {
+        request_record_free(request);
+        return diag_set(diag, STATUS_INVALID, "it is for another account than its key says");
+    }
+    if (status != STATUS_OK)
+        return status;
+    struct reconciler_account *account =
+        reconciler_accounts_request_take(t->options.accounts, request);
+    if (account != NULL)
+        reconciler_passes_wake(t->options.passes, account);
+    return STATUS_OK;
+}
+
+static enum status take_opened(struct reconciler_accounts_topic *t, const struct registry_key *k,
+                               const struct compacted_topic_record *record, struct diag *diag)
+{
+    struct buf json;
+    buf_init(&json, SEALED_PLAINTEXT_MAX);
+    enum status status = STATUS_OK;
+    bool is_tombstone = record->value.data == NULL;
+    if (!is_tombstone)
+        status = sealed_open(t->keyring, t->options.topic, record->key, record->value, &json, diag);
+    if (k->kind == REGISTRY_KEY_DECLARATION && status != STATUS_NOMEM)
+        status = take_declaration(t, k->account, is_tombstone ? NULL : &json, status, diag);
+    else if (status == STATUS_OK && !is_tombstone)
+        status = take_request(t, k->account, &json, diag);
+    buf_wipe_done(&json);
+    return status;
+}
+
+static void take_record(void *ctx, const struct compacted_topic_record *record)
+{
+    struct reconciler_accounts_topic *t = ctx;
+    struct registry_key k = {.kind = REGISTRY_KEY_UNKNOWN};
+    if (record->key.data != NULL)
+        k = registry_key_read(record->key);
+    if (k.kind != REGISTRY_KEY_DECLARATION && k.kind != REGISTRY_KEY_REQUEST)
+        return;
+    struct diag diag = {0};
+    enum status status;
+    while ((status = take_opened(t, &k, record, &diag)) == STATUS_NOMEM)
+        poll(NULL, 0, short_of_memory_ms);
+    if (status != STATUS_OK)
+        LOG(REGISTRY_RECORD_REFUSED, log_bytes("key", record->key),
+            log_number("partition", record->partition), log_number("offset", record->offset),
+            log_text("error", diag.text));
+}
+
+/* --- the topic's thread -----------------------------------------------------------------------
+ */
+
+static void on_record(void *ctx, const struct compacted_topic_record *record)
+{
+    struct reconciler_accounts_topic *t = ctx;
+    record_relay_post(&t->relay, record);
+}
+
+static void tell_known(void *ctx)
+{
+    struct reconciler_accounts_topic *t = ctx;
+    t->options.on_known(t->options.ctx);
+}
+
+static void on_caught_up(void *ctx)
+{
+    struct reconciler_accounts_topic *t = ctx;
+    task_loop_call(t->options.loop, tell_known, t);
+}
+
+static void on_refused(void *ctx, enum status status, const struct diag *diag)
+{
+    struct reconciler_accounts_topic *t = ctx;
+    pthread_mutex_lock(&t->lock);
+    t->refusal = status;
+    t->why = *diag;
+    pthread_mutex_unlock(&t->lock);
+    LOG(REGISTRY_TOPIC_REFUSED, log_text("topic", t->options.topic), log_text("error", diag->text));
+}
+
+/* --- life -------------------------------------------------------------------------------------
+ */
+
+enum status reconciler_accounts_topic_refusal(struct reconciler_accounts_topic *t,
+                                              struct diag *diag)
+{
+    pthread_mutex_lock(&t->lock);
+    enum status status = t->refusal;
+    if (status != STATUS_OK)
+        diag_set(diag, status, "%s", t->why.text);
+    pthread_mutex_unlock(&t->lock);
+    return status;
+}
+
+void reconciler_accounts_topic_set_keyring(struct reconciler_accounts_topic *t,
+                                           const struct keyring *keyring)
+{
+    keyring_unref(t->keyring);
+    t->keyring = keyring_ref(keyring);
+}
+
+enum status reconciler_accounts_topic_new(const struct reconciler_accounts_topic_options *opt,
+                                          const struct keyring *keyring,
+                                          struct reconciler_accounts_topic **ret, struct diag *diag)
+{
+    struct reconciler_accounts_topic *t = calloc(1, sizeof(*t));
+    if (t == NULL || pthread_mutex_init(&t->lock, NULL) != 0) {
+        free(t);
+        return STATUS_NOMEM;
+    }
+    t->options = *opt;
+    t->keyring = keyring_ref(keyring);
+    t->relay = (struct record_relay){.loop = opt->loop, .ctx = t, .take = take_record};
+    const struct compacted_topic_options options = {
+        .cluster = opt->cluster,
+        .topic = opt->topic,
+        .any_settings = opt->any_settings,
+        .callbacks = {.ctx = t,
+                      .on_record = on_record,
+                      .on_caught_up = on_caught_up,
+                      .on_refused = on_refused},
+    };
+    enum status status = compacted_topic_new(&options, &t->topic, diag);
+    if (status != STATUS_OK) {
+        reconciler_accounts_topic_free(t);
+        return status;
+    }
+    *ret = t;
+    return STATUS_OK;
+}
+
+void reconciler_accounts_topic_stop(struct reconciler_accounts_topic *t)
+{
+    compacted_topic_free(TAKE(t->topic));
+}
+
+void reconciler_accounts_topic_free(struct reconciler_accounts_topic *t)
+{
+    if (t == NULL)
+        return;
+    keyring_unref(t->keyring);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}

@@ -1,0 +1,33 @@
+/* What a one-shot command asks the owner of an account for, in the accounts topic: the key is
+ * registry_key_of_request(), the value is sealed. A request may be read again at any time: carried
+ * out twice it does no more than once. */
+#pragma once
+
+#include "bridge/base/buf.h"
+#include "bridge/base/diag.h"
+#include "bridge/domain/account.h"
+
+enum request_kind {
+    REQUEST_PASS = 0, /* a pass at once */
+    REQUEST_FORCE,    /* and in it the deletes that the guard rail holds */
+    REQUEST_ROTATE,   /* what was created before the request is replaced */
+};
+
+/* How long a request to force counts. */
+#define REQUEST_FORCE_MS (10 * 60 * 1000)
+
+/* A plain value; its text is borrowed, or, from request_record_read(), in the same block. */
+struct request_record {
+    char account[ACCOUNT_ID_MAX + 1];
+    enum request_kind kind;
+    const char *resource; /* REQUEST_ROTATE: kebab case; only that; NULL: all */
+    int64_t requested_at_unix_ms;
+};
+
+/* As route_record_copy(). */
+void request_record_free(struct request_record *r);
+
+/* As route_record_write() and route_record_read(). */
+enum status request_record_write(const struct request_record *r, struct buf *ret) MUST_CHECK;
+enum status request_record_read(struct bytes json, struct request_record **ret, struct diag *diag)
+    MUST_CHECK;
