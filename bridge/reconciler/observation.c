@@ -112,6 +112,8 @@ enum status observation_add_created(struct observation *o, const struct callback
                                     const struct created *created)
 {
     struct listing_entry entry = created->entry;
+    for (size_t i = 0; i < o->len; i++) /* a provider that merges POSTs has moved it */
+        o->sightings[i].is_deleted |= strcmp(o->sightings[i].id, entry.id) == 0;
     /* What it was asked for, whether or not the answer repeats it. */
     entry.enabled_events = wanted->enabled_events;
     entry.enabled_events_len = wanted->enabled_events_len;

@@ -24,7 +24,7 @@ struct sighting {
     const char **enabled_events; /* sorted; NULL: not told */
     size_t enabled_events_len;
     bool is_deactivated;
-    bool is_deleted; /* by this pass */
+    bool is_deleted; /* by this pass, or moved to another URL by a POST of its */
 };
 
 struct listed_scope {

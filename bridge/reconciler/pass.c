@@ -82,7 +82,8 @@ struct pass {
     struct observation observation;
     struct scope scopes[OBSERVATION_SCOPES_MAX]; /* to list; the present one first */
     size_t scopes_len;
-    size_t scope; /* that is being listed */
+    size_t scope;              /* that is being listed */
+    int64_t listed_at_unix_ms; /* when the first one was begun */
 
     struct arena *planned; /* of plan */
     struct plan plan;
@@ -578,6 +579,7 @@ static void list_again(struct pass *p)
     observation_init(&p->observation, p->seen);
     p->scopes_len = 0;
     p->scope = 0;
+    p->listed_at_unix_ms = now_unix_ms(p);
     if (status == STATUS_OK)
         status = add_scope(p, (struct scope){p->desired.company_id, p->desired.environment_name});
     for (size_t i = 0; status == STATUS_OK && i < p->state->routes_len; i++) {
@@ -650,6 +652,7 @@ static void plan_and_commit(struct pass *p)
         .observation = &p->observation,
         .options = p->opt.reconciler,
         .now_unix_ms = now_unix_ms(p),
+        .listed_at_unix_ms = p->listed_at_unix_ms,
         .may_create = !p->is_after_create,
         .withholds_deletes = p->opt.withholds_deletes,
         .rotate_before_unix_ms = p->opt.rotate_before_unix_ms,

@@ -91,7 +91,7 @@ struct view {
     const struct held_route *unsent; /* an intent that may still be used */
     const struct sighting *newest_orphan;
     bool is_in_doubt;  /* something may be there, or be gone: the next list tells */
-    bool has_lost_one; /* something of it was there once */
+    bool has_lost_one; /* something of it was there once, and is the keeper or no more */
     size_t first;      /* its first step */
 };
 
@@ -131,7 +131,7 @@ static const struct sighting *seen_of(const struct view *v, const struct route_r
 static bool is_believed_missing(const struct view *v, const struct route_record *r)
 {
     return r->missing_since_unix_ms != 0 &&
-           v->in->now_unix_ms - r->missing_since_unix_ms >= v->in->options->second_look_ms;
+           v->in->listed_at_unix_ms - r->missing_since_unix_ms >= v->in->options->second_look_ms;
 }
 
 static bool events_equal(const struct wanted *wanted, const struct sighting *seen)
@@ -178,11 +178,17 @@ static bool is_held_elsewhere(const struct view *v, const char *id, const struct
     return false;
 }
 
-static void look_at_active(struct view *v, const struct held_route *held)
+/* Retiring because it was not wanted, and wanted again before it was deleted. */
+static bool is_wanted_again(const struct view *v, const struct route_record *r)
+{
+    return r->state == ROUTE_RETIRING && r->undesired_since_unix_ms != 0 && v->wanted != NULL &&
+           seen_of(v, r) != NULL;
+}
+
+static void look_at_candidate(struct view *v, const struct held_route *held)
 {
     const struct route_record *r = held->record;
     const struct sighting *seen = seen_of(v, r);
-    v->has_lost_one = true; /* unless it is the keeper, which comes before this question */
     if (seen == NULL) {
         if (scope_equal(route_scope(r), wanted_scope(v)) && !is_believed_missing(v, r))
             v->is_in_doubt = true;
@@ -243,9 +249,14 @@ static void look(struct view *v, const struct specification *specification)
             look_at_pending(v, held);
             break;
         case ROUTE_ACTIVE:
-            look_at_active(v, held);
+            look_at_candidate(v, held);
+            v->has_lost_one = true;
             break;
         case ROUTE_RETIRING:
+            if (is_wanted_again(v, held->record))
+                look_at_candidate(v, held);
+            v->has_lost_one = true;
+            break;
         case ROUTE_RETIRED:
             v->has_lost_one = true;
             break;
@@ -397,16 +408,30 @@ static void step_for_ending(struct view *v, const struct route_record *r,
 {
     if (is_held_elsewhere(v, seen->id, &r->url) ||
         (v->wanted != NULL && v->keeper == NULL && !is_useless(r)))
-        add_wait(v, r, REASON_NO_REPLACEMENT, r, 0);
+        add_wait(v, r, REASON_NO_REPLACEMENT, after, 0);
     else if (!is_useless(r) && v->in->now_unix_ms < overlap_end(v, after))
-        add_wait(v, r, REASON_OVERLAP, r, overlap_end(v, after));
+        add_wait(v, r, REASON_OVERLAP, after, overlap_end(v, after));
     else
         add_delete(v, r, reason, after, seen);
 }
 
-static void step_for_retiring(struct view *v, const struct route_record *r)
+static void step_for_wanted_again(struct view *v, const struct route_record *r)
 {
+    struct route_record after = *r;
+    after.state = ROUTE_ACTIVE;
+    after.undesired_since_unix_ms = 0;
+    after.delete_after_unix_ms = 0;
+    add_route_step(v, r, PLAN_KEEP, REASON_FINE, &after);
+}
+
+static void step_for_retiring(struct view *v, const struct held_route *held)
+{
+    const struct route_record *r = held->record;
     const struct sighting *seen = seen_of(v, r);
+    if (held == v->keeper) {
+        step_for_wanted_again(v, r);
+        return;
+    }
     bool is_undesired = v->wanted == NULL && r->undesired_since_unix_ms != 0;
     if (seen != NULL && is_undesired && v->in->options->policy == POLICY_UPSERT_ONLY)
         add_route_step(v, r, PLAN_LEAVE, REASON_NOT_WANTED, r);
@@ -487,7 +512,7 @@ static void step_for_route(struct view *v, const struct held_route *held)
         step_for_active(v, held);
         break;
     case ROUTE_RETIRING:
-        step_for_retiring(v, held->record);
+        step_for_retiring(v, held);
         break;
     case ROUTE_RETIRED:
         step_for_retired(v, held->record);

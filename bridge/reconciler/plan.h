@@ -99,6 +99,7 @@ struct plan_input {
     const struct observation *observation;
     const struct reconciler_options *options;
     int64_t now_unix_ms;
+    int64_t listed_at_unix_ms;     /* when the lists were begun: what they lack was missing then */
     bool may_create;               /* intents of this pass are still to come */
     bool withholds_deletes;        /* the guard rail holds */
     int64_t rotate_before_unix_ms; /* what was created before is replaced; 0: nothing is */

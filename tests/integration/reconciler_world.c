@@ -502,12 +502,12 @@ static void look_for_uncertain(struct world *w, const struct listing *listing)
 {
     struct world_account *a = w->account;
     for (unsigned i = 0; i < WORLD_SPECIFICATIONS; i++) {
-        if (a->uncertain[i].company_id != w->waiting.company_id)
-            continue;
         for (size_t k = 0; k < listing->len; k++) {
             if (strcmp(listing->entries[k].callback_url, a->uncertain[i].url) == 0)
                 a->uncertain[i].url[0] = '\0';
         }
+        if (a->uncertain[i].company_id != w->waiting.company_id)
+            continue;
         a->uncertain[i].last_unix_ms = w->now_unix_ms;
         if (a->uncertain[i].first_unix_ms == 0)
             a->uncertain[i].first_unix_ms = w->now_unix_ms;
@@ -772,9 +772,8 @@ static void on_plan(void *ctx, const struct plan *plan)
     struct world *w = ctx;
     struct world_account *a = w->account;
     for (unsigned i = 0; i < WORLD_SPECIFICATIONS; i++) {
-        if (a->is_declared && a->wants[i])
-            a->unwanted_since_unix_ms[i] = 0;
-        else if (a->unwanted_since_unix_ms[i] == 0)
+        bool is_wanted = a->is_declared && a->wants[i];
+        if (!is_wanted && a->unwanted_since_unix_ms[i] == 0)
             a->unwanted_since_unix_ms[i] = w->now_unix_ms;
     }
     for (size_t i = 0; w->is_traced && i < plan->len; i++) {
@@ -912,6 +911,10 @@ void world_pass(struct world *w, struct world_account *a)
     for (size_t i = 0; i < w->subscriptions_len && is_complete; i++) {
         if (!a->is_hidden[i])
             a->hidden_since_unix_ms[i] = 0;
+    }
+    for (unsigned i = 0; i < WORLD_SPECIFICATIONS && is_complete; i++) {
+        if (a->is_declared && a->wants[i])
+            a->unwanted_since_unix_ms[i] = 0;
     }
     bool is_lost = w->pass == NULL || w->result.end == PASS_RECORDS_UNKNOWN;
     pass_free(w->pass);

@@ -57,7 +57,7 @@ struct world_account {
     const char *company_id;
     bool wants[WORLD_SPECIFICATIONS];
     unsigned events; /* native */
-    /* The first plan of a run of plans that did not want it; 0: the last one did. */
+    /* The first plan that did not want it since a pass that did was completed; 0: none. */
     int64_t unwanted_since_unix_ms[WORLD_SPECIFICATIONS];
     unsigned key_group;
 

@@ -69,6 +69,7 @@ static int set_up(void **state)
         .observation = &f->observation,
         .options = &f->options,
         .now_unix_ms = NOW,
+        .listed_at_unix_ms = NOW,
         .may_create = true,
     };
     *state = f;
