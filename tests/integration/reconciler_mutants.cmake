@@ -72,9 +72,6 @@ reconciler_mutant(delete-before-create gap
   plan.c "(v->wanted != NULL && v->keeper == NULL && !is_useless(r))" "false")
 reconciler_mutant(no-overlap overlap
   plan.c "!is_useless(r) && v->in->now_unix_ms < overlap_end(v, after)" "false")
-reconciler_mutant(ids-held-elsewhere gap
-  plan.c "        if (r->url.generation_unix_ms != but->generation_unix_ms ||" "        if (false &&"
-  pass.c "            assert(r->state != ROUTE_ACTIVE ||" "            assert(true ||")
 reconciler_mutant(no-delete-delay guard
   plan.c "if (v->in->now_unix_ms < due_unix_ms) {" "if (false) {")
 reconciler_mutant(guard-rail-down guard
