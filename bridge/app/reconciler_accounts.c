@@ -112,7 +112,8 @@ static void account_free(struct reconciler_account *account)
 
 void reconciler_accounts_tidy(struct reconciler_accounts *a, struct reconciler_account *account)
 {
-    if (account->declared != NULL || account->is_undecipherable || account->running != NULL ||
+    if (account->declared != NULL || account->is_undecipherable ||
+        account->state.revoked_at_unix_ms != 0 || account->running != NULL ||
         account->kept != NULL || account->state.record != NULL || account->state.routes_len > 0 ||
         account->slot.is_scheduled)
         return;
@@ -503,6 +504,15 @@ struct reconciler_account *reconciler_accounts_request_take(struct reconciler_ac
     request_record_free(account->request);
     account->request = request;
     return account;
+}
+
+struct reconciler_account *reconciler_accounts_revoke(struct reconciler_accounts *a,
+                                                      const char *account, int64_t at_unix_ms)
+{
+    struct reconciler_account *found = find_or_add(a, account);
+    if (found != NULL && found->state.revoked_at_unix_ms < at_unix_ms)
+        found->state.revoked_at_unix_ms = at_unix_ms;
+    return found;
 }
 
 /* --- life -------------------------------------------------------------------------------------

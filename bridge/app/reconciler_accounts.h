@@ -95,6 +95,11 @@ enum status reconciler_accounts_declare_take(struct reconciler_accounts *a, cons
 struct reconciler_account *reconciler_accounts_request_take(struct reconciler_accounts *a,
                                                             struct request_record *request);
 
+/* The provider has said that the account's key is revoked; the newest word counts. The account is
+ * kept in mind even if nothing else is known of it. Returns it; NULL: memory is short. */
+struct reconciler_account *reconciler_accounts_revoke(struct reconciler_accounts *a,
+                                                      const char *account, int64_t at_unix_ms);
+
 /* NULL: there is none. */
 struct reconciler_account *reconciler_accounts_find(const struct reconciler_accounts *a,
                                                     const char *account);

@@ -10,6 +10,7 @@
 #include "bridge/app/reconciler_accounts_topic.h"
 #include "bridge/app/reconciler_calls.h"
 #include "bridge/app/reconciler_feed.h"
+#include "bridge/app/reconciler_token_topic.h"
 #include "bridge/app/version.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
@@ -73,6 +74,7 @@ struct reconciler_process {
     struct reconciler_passes *passes;
     struct reconciler_feed *feed;
     struct reconciler_accounts_topic *accounts_topic;
+    struct reconciler_token_topic *token_topic;
     struct admin *admin;
     struct buf version;
 
@@ -317,6 +319,19 @@ static enum status start_accounts_topic(struct reconciler_process *p, const stru
     return reconciler_accounts_topic_new(&opt, p->keyring, &p->accounts_topic, diag);
 }
 
+static enum status start_token_topic(struct reconciler_process *p, const struct settings *s,
+                                     struct diag *diag)
+{
+    const struct reconciler_token_topic_options opt = {
+        .loop = p->loop,
+        .cluster = &p->cluster.cluster,
+        .topic = s->topics_token,
+        .accounts = p->accounts,
+        .passes = p->passes,
+    };
+    return reconciler_token_topic_new(&opt, &p->token_topic, diag);
+}
+
 /* --- declarations -----------------------------------------------------------------------------
  */
 
@@ -525,12 +540,16 @@ static enum status start_modules(struct reconciler_process *p, struct diag *diag
     if (status == STATUS_OK)
         status = start_accounts_topic(p, s, diag);
     if (status == STATUS_OK)
+        status = start_token_topic(p, s, diag);
+    if (status == STATUS_OK)
         status = start_admin(p, s, diag);
     return status;
 }
 
 static void end_threads(struct reconciler_process *p)
 {
+    if (p->token_topic != NULL)
+        reconciler_token_topic_stop(p->token_topic);
     if (p->accounts_topic != NULL)
         reconciler_accounts_topic_stop(p->accounts_topic);
     if (p->feed != NULL)
@@ -639,8 +658,11 @@ static enum status refusal(void *process, struct diag *diag)
 {
     struct reconciler_process *p = process;
     enum status status = reconciler_feed_refusal(p->feed, diag);
-    return status != STATUS_OK ? status
-                               : reconciler_accounts_topic_refusal(p->accounts_topic, diag);
+    if (status == STATUS_OK)
+        status = reconciler_accounts_topic_refusal(p->accounts_topic, diag);
+    if (status == STATUS_OK)
+        status = reconciler_token_topic_refusal(p->token_topic, diag);
+    return status;
 }
 
 /* Nobody has to look away first, as from an ingress. */
@@ -696,6 +718,7 @@ void reconciler_process_free(struct reconciler_process *p)
     if (p == NULL)
         return;
     admin_free(p->admin); /* the first to go is the last to be asked: it reads from the others */
+    reconciler_token_topic_free(p->token_topic);
     reconciler_accounts_topic_free(p->accounts_topic);
     reconciler_feed_free(p->feed);
     reconciler_passes_free(p->passes);

@@ -384,10 +384,13 @@ static void take_end(struct compacted_topic *t, int32_t partition, int64_t offse
 static void take_record(struct compacted_topic *t, const rd_kafka_message_t *message)
 {
     t->partitions[message->partition].next_offset = message->offset + 1;
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_unix_ms = rd_kafka_message_timestamp(message, &type);
     /* An empty value is one; only a missing one is a tombstone. */
     const struct compacted_topic_record record = {
         .partition = message->partition,
         .offset = message->offset,
+        .timestamp_unix_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? 0 : timestamp_unix_ms,
         .key = bytes_of(message->key, message->key_len),
         .value = bytes_of(message->payload, message->len),
     };

@@ -15,8 +15,9 @@ struct compacted_topic;
 struct compacted_topic_record {
     int32_t partition;
     int64_t offset;
-    struct bytes key;   /* data is NULL: it has none */
-    struct bytes value; /* data is NULL: a tombstone */
+    int64_t timestamp_unix_ms; /* the producer's or the broker's, as the topic is set; 0: none */
+    struct bytes key;          /* data is NULL: it has none */
+    struct bytes value;        /* data is NULL: a tombstone */
 };
 
 /* Called by the reader's one thread, one at a time; while one runs nothing is read. */

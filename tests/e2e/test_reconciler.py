@@ -155,6 +155,22 @@ def test_a_refused_account_key_blocks_the_account_until_another_one_comes(start_
     wait.until(lambda: bridge.metric("maesn_bridge_reconcile_accounts", status="blocked") == 0, 20, "it is not blocked")
 
 
+def test_a_revoked_token_blocks_the_account_without_a_call_and_over_a_restart(start_world, maesn):
+    world = start_world([account("acme-42", "lexware-office", INVOICES), account("other", "xero")])
+    for name, count in (("acme-42", 2), ("other", 1)):
+        world.await_settled(name, count=count)
+    asked = len(maesn.asked(account_key="key-of-acme-42"))
+    world.revoke("acme-42")
+    wait.until(lambda: world.bridges[0].metric("maesn_bridge_reconcile_accounts", status="blocked") == 1, 20, "it is blocked")
+    assert len(maesn.asked(account_key="key-of-acme-42")) <= asked + 1  # a pass that was under way
+    assert world.bridges[0].stop() == 0
+    asked, others = len(maesn.asked(account_key="key-of-acme-42")), len(maesn.asked(account_key="key-of-other"))
+    world.start()
+    wait.until(lambda: len(maesn.asked(account_key="key-of-other")) > others, 20, "the other one is listed")
+    assert world.bridges[1].metric("maesn_bridge_reconcile_accounts", status="blocked") == 1
+    assert len(maesn.asked(account_key="key-of-acme-42")) == asked
+
+
 def test_secrets_are_nowhere_to_be_read(start_world, maesn):
     world = start_world([account("acme-42", "lexware-office", INVOICES)])
     world.await_settled("acme-42", count=2)

@@ -28,6 +28,8 @@ class World:
         self.registry = Registry(cluster, prefix, partitions)
         self.accounts_topic = f"{prefix}.accounts"
         cluster.create_topics(self.accounts_topic, partitions=partitions, config={"cleanup.policy": "compact"})
+        self.token_topic = f"{prefix}.token"
+        cluster.create_topics(self.token_topic, partitions=1)
         self.accounts, self.more_settings = accounts, settings
         self.config = self._config(accounts, settings)
         self.bridges, self.configs = [], [self.config]
@@ -35,7 +37,7 @@ class World:
     def _config(self, accounts, settings):
         base = merged(self.registry.settings, {
             "kafka": {"brokers": self.cluster.bootstrap},
-            "topics": {"token": f"{self.prefix}.token", "accounts": self.accounts_topic,
+            "topics": {"token": self.token_topic, "accounts": self.accounts_topic,
                        "other": f"{self.prefix}.other", "dead_letter": f"{self.prefix}.dead-letter",
                        "template": f"{self.prefix}.{{resource}}"},
             "public_base_url": PUBLIC_URL,
@@ -75,14 +77,22 @@ class World:
         self.bridges.append(bridge)
         return bridge.start()
 
-    # --- what commands write ---
+    # --- what an ingress and commands write ---
+
+    def revoke(self, account):
+        """The record of a TOKEN event, as an ingress makes it."""
+        self._produce(self.token_topic, f"TOKEN:{account}", 0, json.dumps({
+            "eventType": "REVOKED", "resource": "TOKEN", "account": account, "system": "xero", "provider": "maesn"}))
+
+    def _produce(self, topic, key, partition, value):
+        producer = Producer({"bootstrap.servers": self.cluster.bootstrap, "log_level": 0})
+        producer.produce(topic, key=key, value=value, partition=partition)
+        assert producer.flush(20) == 0
 
     def put_in_accounts_topic(self, account, key, record):
         """A sealed record for this account; None: a tombstone."""
         value = None if record is None else self.registry.seal(key, {"version": 1, **record}, topic=self.accounts_topic)
-        producer = Producer({"bootstrap.servers": self.cluster.bootstrap, "log_level": 0})
-        producer.produce(self.accounts_topic, key=key, value=value, partition=self.registry.partition(account))
-        assert producer.flush(20) == 0
+        self._produce(self.accounts_topic, key, self.registry.partition(account), value)
 
     def put_account(self, account, account_key, system="lexware-office", subscriptions="all"):
         self.put_in_accounts_topic(account, account, {"account": account, "provider": "maesn", "system": system,
