@@ -1,6 +1,8 @@
 /* argv to the subcommand table, nothing else. */
 
 #include "bridge/base/crypto.h"
+#include "bridge/cli/account_list.h"
+#include "bridge/cli/account_put.h"
 #include "bridge/cli/check.h"
 #include "bridge/cli/config.h"
 #include "bridge/cli/dev.h"
@@ -16,6 +18,9 @@
 #include "bridge/registry/record_form.h"
 
 static const struct command *const commands[] = {
+    &account_delete_command,
+    &account_list_command,
+    &account_put_command,
     &check_command,
     &config_print_command,
     &config_reference_command,

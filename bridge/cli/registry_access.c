@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
 #include "bridge/kafka/membership.h"
@@ -41,6 +42,7 @@ enum exit_code registry_access_init(const struct invocation *in, const char *com
                                     struct registry_access *ret)
 {
     *ret = (struct registry_access){.command = command};
+    log_set_level(LOG_ERROR); /* what fails is told in a sentence, not in librdkafka's lines */
     struct diag diag = {0};
     enum status status = load(invocation_config(in), &ret->configuration);
     if (status == STATUS_INVALID) /* it was told */

@@ -177,16 +177,30 @@ static void read_account(struct load *l, const char *key, const struct node *n, 
         declared_list_add(l, &reading->ids, a.id, values[ID]->place);
 }
 
-void account_files_read(struct load *l)
+/* path: NULL for all of accounts_dir. */
+static void read_accounts(struct load *l, const char *path)
 {
     struct reading reading = {0};
     const struct declarations declarations = {l->settings->accounts_dir, SETTING_ID_accounts_dir,
                                               "accounts", read_account, &reading};
-    declarations_read(l, &declarations);
+    if (path == NULL)
+        declarations_read(l, &declarations);
+    else
+        declarations_read_file(l, &declarations, path);
     declared_list_refuse_twins(l, "accounts.id", &reading.ids);
     declared_list_done(&reading.ids);
     l->settings->accounts = reading.accounts;
     l->settings->accounts_len = reading.len;
+}
+
+void account_files_read(struct load *l)
+{
+    read_accounts(l, NULL);
+}
+
+void account_files_read_one(struct load *l, const char *path)
+{
+    read_accounts(l, path);
 }
 
 void account_files_done(struct account *accounts, size_t len)

@@ -25,7 +25,7 @@ static void read_list(struct load *l, const struct declarations *d, const struct
     }
 }
 
-static void read_file(struct load *l, const struct declarations *d, const char *path)
+void declarations_read_file(struct load *l, const struct declarations *d, const char *path)
 {
     CLEANUP(arena_free_scoped) struct arena *a = arena_new(nodes_max);
     if (a == NULL) {
@@ -73,7 +73,7 @@ void declarations_read(struct load *l, const struct declarations *d)
         return;
     }
     for (size_t i = 0; i < held->len; i++)
-        read_file(l, d, held->names[i]);
+        declarations_read_file(l, d, held->names[i]);
 }
 
 void *declarations_grow(struct load *l, void *items, size_t len, size_t *capacity, size_t size)

@@ -16,6 +16,9 @@ struct declarations {
  * must exist. The nodes are gone when read has returned. */
 void declarations_read(struct load *l, const struct declarations *d);
 
+/* The same of one file, wherever it is. */
+void declarations_read_file(struct load *l, const struct declarations *d, const char *path);
+
 /* The names that were declared, right or wrong otherwise, to find the ones declared twice. */
 struct declared {
     const char *name;

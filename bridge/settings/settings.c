@@ -246,6 +246,16 @@ void settings_free(struct settings *s)
 
 DEFINE_CLEANUP(struct settings *, settings_free)
 
+/* What is to be done with what was read. */
+static enum status judge(const struct load *l)
+{
+    if (l->problems->status != STATUS_OK)
+        return l->problems->status;
+    if (l->read->status != STATUS_OK)
+        return l->read->status;
+    return l->problems->errors > 0 ? STATUS_INVALID : STATUS_OK;
+}
+
 enum status settings_load(const char *file, enum settings_process process,
                           const struct provider *const providers[], settings_check_fn *check,
                           struct settings **ret, struct problems *problems, struct paths *read)
@@ -262,16 +272,32 @@ enum status settings_load(const char *file, enum settings_process process,
     read_everything(&l);
     enum status status = check == NULL ? STATUS_OK : check(s, problems);
     problems_sort(problems);
-    if (status != STATUS_OK)
-        return status;
-    if (problems->status != STATUS_OK)
-        return problems->status;
-    if (l.read->status != STATUS_OK)
-        return l.read->status;
-    if (problems->errors > 0)
-        return STATUS_INVALID;
-    *ret = TAKE(s);
-    return STATUS_OK;
+    if (status == STATUS_OK)
+        status = judge(&l);
+    if (status == STATUS_OK)
+        *ret = TAKE(s);
+    return status;
+}
+
+enum status settings_load_accounts(const struct settings *of, const char *file,
+                                   const struct provider *const providers[], struct settings **ret,
+                                   struct problems *problems)
+{
+    CLEANUP(settings_free_scoped) struct settings *s = settings_new(file, of->process);
+    if (s == NULL)
+        return STATUS_NOMEM;
+    s->maesn_integrations = of->maesn_integrations;
+    CLEANUP(paths_done) struct paths unwanted;
+    paths_init(&unwanted);
+    struct load l = {
+        .settings = s, .providers = providers, .problems = problems, .read = &unwanted};
+    account_files_read_one(&l, file);
+    warn_of_exposed_files(&l);
+    problems_sort(problems);
+    enum status status = judge(&l);
+    if (status == STATUS_OK)
+        *ret = TAKE(s);
+    return status;
 }
 
 /* --- comparing ----------------------------------------------------------------------------- */

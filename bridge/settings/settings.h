@@ -67,6 +67,13 @@ enum status settings_load(const char *file, enum settings_process process,
     MUST_CHECK;
 void settings_free(struct settings *s);
 
+/* Reads one file of accounts, of the form of those in accounts_dir and judged like them with the
+ * integrations of `of`, which must outlive *ret: that has the accounts and nothing else.
+ * Owns, Errors: as settings_load(). */
+enum status settings_load_accounts(const struct settings *of, const char *file,
+                                   const struct provider *const providers[], struct settings **ret,
+                                   struct problems *problems) MUST_CHECK;
+
 /* Appends all settings as YAML, secrets masked, each with a comment that tells its origin. */
 void settings_print(const struct settings *s, struct buf *ret);
 

@@ -273,3 +273,99 @@ def test_a_subscription_that_cannot_be_read_is_listed_as_such(registry):
     assert "unreadable" in one.run("subscriptions", "list").stdout
     empty = registry().run("subscriptions", "list")
     assert empty.returncode == 0 and empty.stdout == "no subscriptions\n"
+
+
+# --- accounts ----------------------------------------------------------------------------------------------------------
+
+def account(name="acme-42", **more):
+    return {"id": name, "system": "xero", "account_key_file": "account-key", "company_id": "7", "subscriptions": "all", **more}
+
+
+def written(registry, *accounts):
+    registry.config.write("account-key", "key-of-them-all")
+    return registry.write_accounts(*accounts, name="put.yaml")
+
+
+def test_accounts_that_were_put_are_there_sealed_until_they_are_deleted(registry):
+    one = registry()
+    file = written(one, account(), account("beta", system="freshbooks", subscriptions=[{"resource": "INVOICE", "events": ["CREATED"]}]))
+    assert one.json("account", "put", file, schema="account-change") == {
+        "accounts": [{"account": "acme-42", "result": "put"}, {"account": "beta", "result": "put"}]}
+    file.unlink()
+    (one.config.path / "account-key").unlink()
+    values = list(raw(one.cluster, one.topics["accounts"]).values())
+    assert len(values) == 2 and not any(b"key-of" in value or b"xero" in value for value in values)
+    one.fill(account_line("beta", "blocked", reason="401"))
+
+    listed = one.json("account", "list", schema="account-list")["accounts"]
+    assert listed == [
+        {"account": "acme-42", "source": "topic", "counts": True, "provider": "maesn", "system": "xero", "company_id": "7",
+         "subscriptions": "all"},
+        {"account": "beta", "source": "topic", "counts": True, "provider": "maesn", "system": "freshbooks", "company_id": "7",
+         "subscriptions": [{"resource": "INVOICE", "events": ["CREATED"]}], "status": "blocked", "reason": "401"}]
+    text = one.run("account", "list").stdout
+    assert [line.split() for line in text.splitlines()[1:]] == [
+        ["acme-42", "maesn", "xero", "7", "all", "topic", "-"], ["beta", "maesn", "freshbooks", "7", "1", "topic", "blocked"]]
+    assert one.export("--with-secrets")["acme-42"]["record"]["account_key"] == "key-of-them-all"
+
+    assert one.json("account", "delete", "beta", schema="account-change") == {"accounts": [{"account": "beta", "result": "deleted"}]}
+    assert [a["account"] for a in one.json("account", "list", schema="account-list")["accounts"]] == ["acme-42"]
+    again = one.run("account", "delete", "beta")
+    assert again.returncode == 1 and "beta" in again.stderr
+    assert one.run("account", "delete", "/request/acme-42").returncode == 64
+
+
+def test_what_is_there_as_it_is_is_not_written_again(registry):
+    one = registry()
+    file = written(one, account(), account("beta"))
+    assert one.run("account", "put", file).stdout == "acme-42: put\nbeta: put\n"
+    before = raw(one.cluster, one.topics["accounts"])
+    written(one, account(), account("beta", company_id="8"))
+    assert one.run("account", "put", file).stdout == "acme-42: unchanged\nbeta: put\n"
+    after = raw(one.cluster, one.topics["accounts"])
+    assert {key for _, key in before if before[_, key] != after[_, key]} == {b"beta"}
+
+
+def test_an_account_of_the_files_counts_and_is_told_of(registry):
+    one = registry()
+    file = written(one, account())
+    one.write_accounts(account(account_key_file="../account-key", company_id="9"))
+    done = one.run("account", "put", file)
+    assert done.returncode == 0
+    assert "warning: acme-42: " in done.stderr and "accounts.d/accounts.yaml:1 declares it too" in done.stderr
+    listed = one.json("account", "list", schema="account-list")["accounts"]
+    assert [(a["source"], a["counts"], a["company_id"]) for a in listed] == [("file", True, "9"), ("topic", False, "7")]
+    assert "topic, but " in one.run("account", "list").stdout
+
+
+def test_a_faulty_file_puts_nothing_and_names_the_place(registry):
+    one = registry()
+    file = written(one, account(), account("beta", system="nonesuch"), account("gamma", subscriptions=[{"resource": "INVOCE"}]))
+    done = one.run("account", "put", file)
+    assert done.returncode == 78 and done.stdout == ""
+    for part in ("put.yaml:1:", "accounts[1].system", "accounts[2].subscriptions[0].resource"):
+        assert part in done.stderr
+    assert raw(one.cluster, one.topics["accounts"]) == {}
+    assert one.run("account", "put", "/nonexistent.yaml").returncode == 78
+    assert one.run("account", "list").stdout == "no accounts\n"
+
+
+def test_accounts_put_at_the_same_time_are_all_there(registry):
+    import concurrent.futures
+    one = registry(partitions=1)
+    one.config.write("account-key", "key-of-them-all")
+    files = [one.write_accounts(account(f"a{i}"), name=f"put{i}.yaml") for i in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in pool.map(lambda file: one.run("account", "put", file), files):
+            assert done.returncode == 0, done.stderr
+    assert {key for _, key in raw(one.cluster, one.topics["accounts"])} == {b"a0", b"a1", b"a2", b"a3"}
+
+
+def test_an_account_that_cannot_be_read_is_listed_as_such(registry):
+    one = registry()
+    assert one.run("account", "put", written(one, account())).returncode == 0
+    one.config.write("secrets/keyring", key_line("k1"))
+    [listed] = one.json("account", "list", schema="account-list", code=1)["accounts"]
+    assert "k1" in listed["unreadable"]
+    assert one.run("account", "put", one.config.path / "put.yaml").stdout == "acme-42: put\n"
+    assert one.run("account", "list").returncode == 0

@@ -802,6 +802,40 @@ static int start(void **state)
     return crypto_start() == STATUS_OK ? 0 : -1;
 }
 
+/* --- a file of accounts by itself ---------------------------------------------------------- */
+
+static const char alone[] = "kafka: {brokers: \"a:1\"}\ntopics: {registry: \"\"}\n";
+
+static void a_file_of_accounts_is_judged_as_those_of_the_directory(void **state)
+{
+    (void)state;
+    config_file("bridge.yaml", alone);
+    config_file("elsewhere/key", "hush\n");
+    config_file("elsewhere/good.yaml",
+                "accounts: [{id: a, system: xero, account_key_file: key, subscriptions: all}]\n");
+    config_file("elsewhere/bad.yaml",
+                "accounts: [{id: a, system: no, account_key_file: key, subscriptions: all}]\n");
+    struct settings *s = config_load(SETTINGS_INGRESS), *file = NULL;
+    struct problems problems;
+    problems_init(&problems);
+    assert_int_equal(
+        settings_load_accounts(s, "elsewhere/good.yaml", config_providers, &file, &problems),
+        STATUS_OK);
+    assert_int_equal(file->accounts_len, 1);
+    assert_string_equal(file->accounts[0].account_key_file, "elsewhere/key");
+    assert_string_equal(file->accounts[0].file, "elsewhere/good.yaml");
+    settings_free(file);
+    file = NULL;
+    assert_int_equal(
+        settings_load_accounts(s, "elsewhere/bad.yaml", config_providers, &file, &problems),
+        STATUS_INVALID);
+    assert_null(file);
+    assert_int_equal(problems.len, 1);
+    assert_string_equal(problems.items[0].key, "accounts[0].system");
+    problems_done(&problems);
+    settings_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -809,6 +843,7 @@ int main(void)
         TEST(every_broken_setting_is_told_with_its_place_and_expectation),
         TEST(every_broken_route_is_told_with_its_place_and_expectation),
         TEST(every_broken_account_is_told_with_its_place_and_expectation),
+        TEST(a_file_of_accounts_is_judged_as_those_of_the_directory),
         TEST(the_same_path_in_two_files_is_told_with_both_places),
         TEST(all_problems_of_all_files_are_told_in_one_run),
         TEST(problems_beyond_a_bound_are_counted),
