@@ -103,7 +103,8 @@ static bool queue_answer(struct connection *c, const char *path)
     connection_enter(c, PHASE_ANSWERING);
     request_check(c);
     request_count(c, answer, path);
-    return answers_queue(c->loop->answers, c->mhd, answer, atomic_load(&c->loop->shared->draining));
+    bool closes = c->request.is_unframed || atomic_load(&c->loop->shared->draining);
+    return answers_queue(c->loop->answers, c->mhd, answer, closes);
 }
 
 /* --- the header ------------------------------------------------------------------------------ */
@@ -204,6 +205,7 @@ static enum answer judge_header(struct connection *c, const char *target, const 
         answer = judge_path(c, target, path);
     if (answer == ANSWER_NONE)
         answer = judge_method(c->request.route, method);
+    c->request.is_unframed = f.content_lengths + f.transfer_encodings == 0;
     if (answer == ANSWER_NONE)
         answer = admit(c, f.content_length);
     return answer;

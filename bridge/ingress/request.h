@@ -19,6 +19,8 @@ struct request {
     enum answer answer;       /* ANSWER_NONE until it is decided */
     int64_t started_mono_us;  /* the first call of the handler; 0: it was not called yet */
     uint64_t body_len;        /* received, or announced where more was */
+    bool is_unframed;         /* a POST that does not say how long its body is: what follows it may
+                                 be that body to another reader, so its connection closes */
     bool admitted;            /* holds a request of the budget */
     bool counted;             /* its answer was counted and logged */
 };
