@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -244,6 +245,12 @@ static bool turn(struct http_client *c)
 
 static void *thread_main(void *ctx)
 {
+    /* CURLOPT_NOSIGNAL leaves SIGPIPE to us, and OpenSSL writes to connections that are closed.
+     * Source: curl 7.88, docs/libcurl/opts/CURLOPT_NOSIGNAL.3. */
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     while (turn(ctx))
         ;
     return NULL;
