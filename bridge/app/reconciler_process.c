@@ -310,6 +310,7 @@ static enum status start_accounts_topic(struct reconciler_process *p, const stru
         .loop = p->loop,
         .cluster = &p->cluster.cluster,
         .topic = s->topics_accounts,
+        .any_settings = p->any_topic_settings,
         .overrides = &s->maesn_integrations,
         .accounts = p->accounts,
         .passes = p->passes,
