@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import signal
 import time
 
 import pytest
@@ -281,3 +282,20 @@ def test_three_reconcilers_share_the_accounts_and_the_rest_take_over(start_world
                "every account is looked after")
     # Nobody has made anything twice.
     assert len(maesn.asked("POST")) == len(names) and len(maesn.subscriptions) == len(names)
+
+
+def test_a_reconciler_that_was_stopped_past_its_session_does_nothing_for_what_others_own(start_world, maesn):
+    """Stopped while its accounts are being subscribed, and continued when another one has done the rest."""
+    names = [f"tenant-{i}" for i in range(40)]
+    world = start_world([account(name, "xero") for name in names])
+    wait.until(lambda: len(maesn.asked("POST")) >= 5, 20, "some are subscribed")
+    stopped = world.bridges[0]
+    stopped.signal(signal.SIGSTOP)
+    another = world.start_another()
+    wait.until(lambda: another.metric("maesn_bridge_reconciler_partitions") == 4, 40, "another one leads all")
+    world.await_settled(*names, count=len(names), seconds=60)
+    posts = len(maesn.asked("POST"))
+    stopped.signal(signal.SIGCONT)
+    wait.until(lambda: stopped.metric("maesn_bridge_reconciler_partitions") == 2, 40, "it is one of two")
+    world.await_settled(*names, count=len(names))
+    assert len(maesn.asked("POST")) == posts and len(maesn.subscriptions) == len(names)
