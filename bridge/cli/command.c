@@ -177,7 +177,7 @@ static void print_commands(const struct command *const commands[], const char *g
     fputs("Commands:\n", to);
     for (size_t i = 0; commands[i] != NULL; i++)
         if (is_member(commands[i], group))
-            fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
+            fprintf(to, "  %-21s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n`maesn-bridge COMMAND --help` tells more; `maesn-bridge --version` names the "
           "libraries.\n",
           to);

@@ -269,8 +269,8 @@ static void the_overview_lists_every_command(void **state)
     static const char *const forms[] = {"--help", "-h", "help"};
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         assert_int_equal(call(forms[i]), EXIT_CODE_FINE);
-        assert_non_null(strstr(printed, "  send               Send files.\n"));
-        assert_non_null(strstr(printed, "  topics plan        Plan topics.\n"));
+        assert_non_null(strstr(printed, "  send                  Send files.\n"));
+        assert_non_null(strstr(printed, "  topics plan           Plan topics.\n"));
         assert_string_equal(complaint, "");
     }
 }
@@ -280,7 +280,7 @@ static void without_a_command_the_overview_is_a_complaint(void **state)
     (void)state;
     assert_int_equal(call(""), EXIT_CODE_USAGE);
     assert_string_equal(printed, "");
-    assert_non_null(strstr(complaint, "  send               Send files.\n"));
+    assert_non_null(strstr(complaint, "  send                  Send files.\n"));
 }
 
 static void the_first_word_of_several_commands_lists_them(void **state)
@@ -288,7 +288,7 @@ static void the_first_word_of_several_commands_lists_them(void **state)
     (void)state;
     static const char list[] =
         "Usage: maesn-bridge topics COMMAND [options]\n\nCommands:\n"
-        "  topics plan        Plan topics.\n  topics apply       Apply topics.\n";
+        "  topics plan           Plan topics.\n  topics apply          Apply topics.\n";
     assert_int_equal(call("topics --help"), EXIT_CODE_FINE);
     assert_memory_equal(printed, list, strlen(list));
     assert_string_equal(complaint, "");
