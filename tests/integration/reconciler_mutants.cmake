@@ -47,50 +47,50 @@ target_link_libraries(reconciler_model PRIVATE reconciler bridge_compile PkgConf
 reconciler_mutant(others-accounts foreign
   observation.c "is_account(&match.url, observer)" "true")
 reconciler_mutant(part-of-a-list trusted-list
-  pass.c "result->outcome.verdict != VERDICT_OK || !result->listing->trusted" "false"
+  pass_list.c "result->outcome.verdict != VERDICT_OK || !result->listing->trusted" "false"
   observation.c "assert(listing->trusted)" "(void)0")
 reconciler_mutant(one-look second-look
-  plan.c ">= v->in->options->second_look_ms" ">= 0")
+  plan_view.c ">= v->in->options->second_look_ms" ">= 0")
 reconciler_mutant(first-look-not-forgotten second-look
-  plan.c "struct route_record after = *r;\n    after.missing_since_unix_ms = 0;\n    if (seen->expires"
+  plan_route.c "struct route_record after = *r;\n    after.missing_since_unix_ms = 0;\n    if (seen->expires"
          "struct route_record after = *r;\n    if (seen->expires")
 reconciler_mutant(no-intent intent-first
-  pass.c "writer->commit(writer->ctx, p->account, changes, p->changes_len, on_committed, p)"
+  pass_commit.c "writer->commit(writer->ctx, p->account, changes, p->changes_len, on_committed, p)"
          "(on_committed(p, STATUS_OK), STATUS_OK)")
 reconciler_mutant(delete-before-retiring intent-first
-  plan.c "after->state = ROUTE_RETIRING;" ""
-  pass.c "            assert(r->state != ROUTE_ACTIVE ||" "            assert(true ||")
+  plan_route.c "after->state = ROUTE_RETIRING;" ""
+  pass_call.c "            assert(r->state != ROUTE_ACTIVE ||" "            assert(true ||")
 reconciler_mutant(secret-after-the-next-call secrets-lost
-  pass.c "commit(p, PASS_SAVING, after_saving_secret)" "after_saving_secret(p)")
+  pass_create.c "pass_commit(p, PASS_SAVING, after_saving_secret)" "after_saving_secret(p)")
 reconciler_mutant(gone-is-forgotten secrets-lost
-  plan.c "add_gone(v, r);\n    else if" "add_forget(v, r, REASON_NO_LONGER_LISTED);\n    else if")
+  plan_route.c "add_gone(v, r);\n    else if" "add_forget(v, r, REASON_NO_LONGER_LISTED);\n    else if")
 reconciler_mutant(post-again list-first
-  pass.c "list_again(p);\n    } else {" "p->has_ambiguity = false;\n        create_next(p);\n    } else {")
+  pass_create.c "pass_list(p);\n    } else {" "p->has_ambiguity = false;\n        pass_create_next(p);\n    } else {")
 reconciler_mutant(uncertain-is-missing second-look
-  plan.c "v->is_in_doubt |= !is_believed_missing(v, r)" "v->is_in_doubt |= false")
+  plan_view.c "v->is_in_doubt |= !plan_view_is_believed_missing(v, r)" "v->is_in_doubt |= false")
 reconciler_mutant(delete-before-create gap
-  plan.c "(v->wanted != NULL && v->keeper == NULL && !is_useless(r))" "false")
+  plan_route.c "(v->wanted != NULL && v->keeper == NULL && !plan_view_is_useless(r))" "false")
 reconciler_mutant(no-overlap overlap
-  plan.c "!is_useless(r) && v->in->now_unix_ms < overlap_end(v, after)" "false")
+  plan_route.c "!plan_view_is_useless(r) && v->in->now_unix_ms < overlap_end(v, after)" "false")
 reconciler_mutant(no-delete-delay guard
-  plan.c "if (v->in->now_unix_ms < due_unix_ms) {" "if (false) {")
+  plan_route.c "if (v->in->now_unix_ms < due_unix_ms) {" "if (false) {")
 reconciler_mutant(guard-rail-down guard
-  plan.c "} else if (v->in->withholds_deletes) {" "} else if (false) {")
+  plan_route.c "} else if (v->in->withholds_deletes) {" "} else if (false) {")
 reconciler_mutant(policy-ignored guard
-  plan.c "if (opt->policy == POLICY_UPSERT_ONLY) {" "if (false) {")
+  plan_route.c "if (opt->policy == POLICY_UPSERT_ONLY) {" "if (false) {")
 reconciler_mutant(gone-for-good convergence
-  plan.c "v->has_lost_one ? REASON_REPLACES_GONE" "v->has_lost_one ? REASON_FINE")
+  plan_create.c "v->has_lost_one ? REASON_REPLACES_GONE" "v->has_lost_one ? REASON_FINE")
 reconciler_mutant(old-urls-kept convergence
-  plan.c "if (seen->is_former)" "if (false)")
+  plan_view.c "if (seen->is_former)" "if (false)")
 reconciler_mutant(orphans-kept duplicates
-  plan.c "return v->wanted == NULL || v->keeper != NULL || is_refused || seen" "return seen")
+  plan_view.c "return v->wanted == NULL || v->keeper != NULL || is_refused || seen" "return seen")
 reconciler_mutant(twins-kept duplicates
-  plan.c "step_for_duplicate(v, held->record, seen)" "(void)0")
+  plan_sighting.c "step_for_duplicate(v, held->record, seen)" "(void)0")
 reconciler_mutant(writes-at-every-pass steady
-  pass.c "account_record_equal(old, &r))\n        return STATUS_OK;" "false)\n        return STATUS_OK;")
+  pass_plan.c "account_record_equal(old, &r))\n        return STATUS_OK;" "false)\n        return STATUS_OK;")
 reconciler_mutant(never-renewed lapse
-  plan.c "    int64_t newest_unix_ms = 0;\n    for (size_t i = 0; i < v->in->state->routes_len; i++) {\n        const struct route_record *other"
+  plan_create.c "    int64_t newest_unix_ms = 0;\n    for (size_t i = 0; i < v->in->state->routes_len; i++) {\n        const struct route_record *other"
          "    return false;\n    int64_t newest_unix_ms = 0;\n    for (size_t i = 0; i < v->in->state->routes_len; i++) {\n        const struct route_record *other")
 reconciler_mutant(always-renewed storm
-  plan.c "if (r->expires_at_unix_ms - v->in->now_unix_ms >= lead_ms)" "if (false)"
-  plan.c "return v->in->now_unix_ms - newest_unix_ms >= lifetime_ms * 3 / 10" "return true")
+  plan_create.c "if (r->expires_at_unix_ms - v->in->now_unix_ms >= lead_ms)" "if (false)"
+  plan_create.c "return v->in->now_unix_ms - newest_unix_ms >= lifetime_ms * 3 / 10" "return true")
