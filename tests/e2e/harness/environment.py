@@ -11,3 +11,7 @@ NODE_MODULES = CACHE / "node" / "node_modules"
 
 def kafka_classpath():
     return (CACHE / "kafka.classpath").read_text().strip()
+
+
+def java_consumer_classpath():
+    return (CACHE / "java-consumer.classpath").read_text().strip()
