@@ -43,7 +43,7 @@ enum status flow_new(const struct flow_options *opt, struct flow **ret) MUST_CHE
 void flow_free(struct flow *f);
 
 /* For instance_options and scout_callbacks; ctx is the flow. */
-void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, bool possibly_persisted);
+void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, rd_kafka_msg_status_t status);
 void flow_on_all_brokers_down(void *ctx);
 void flow_on_metadata(void *ctx, const struct rd_kafka_metadata *metadata, bool complete);
 struct instance *flow_instance(void *ctx);

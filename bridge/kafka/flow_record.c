@@ -242,14 +242,15 @@ bool flow_record_send_dead_letter(struct flow *f, struct message *m, rd_kafka_re
     return false;
 }
 
-void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, bool possibly_persisted)
+void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, rd_kafka_msg_status_t status)
 {
     struct flow *f = ctx;
     struct message *m = opaque;
     struct lane *lane = m->lane;
-    enum verdict verdict = errors_verdict(err);
+    struct judgement judgement = errors_judge(err, status);
+    enum verdict verdict = judgement.verdict;
     int64_t now = clock_mono_ms();
-    m->ambiguous = m->ambiguous || possibly_persisted;
+    m->ambiguous = m->ambiguous || judgement.is_ambiguous;
 
     pthread_mutex_lock(&lane->lock);
     lane_remove(&m->entry);

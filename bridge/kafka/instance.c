@@ -27,9 +27,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
 {
     (void)rk;
     struct instance *in = opaque;
-    bool possibly =
-        message->err != 0 && rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
-    in->callbacks.on_report(in->callbacks.ctx, message->_private, message->err, possibly);
+    in->callbacks.on_report(in->callbacks.ctx, message->_private, message->err,
+                            rd_kafka_message_status(message));
 }
 
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)

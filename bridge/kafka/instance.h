@@ -12,9 +12,9 @@ struct instance;
 /* Called in the thread that polls. */
 struct instance_callbacks {
     void *ctx;
-    /* Each record's one report; opaque is what it was produced with. possibly_persisted: the record
-     * may be stored in spite of err. */
-    void (*on_report)(void *ctx, void *opaque, rd_kafka_resp_err_t err, bool possibly_persisted);
+    /* Each record's one report; opaque is what it was produced with. */
+    void (*on_report)(void *ctx, void *opaque, rd_kafka_resp_err_t err,
+                      rd_kafka_msg_status_t status);
     void (*on_all_brokers_down)(void *ctx);
 };
 
