@@ -1,13 +1,11 @@
 #include "bridge/app/ingress_process.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "bridge/app/activity_writer.h"
 #include "bridge/app/cluster_settings.h"
-#include "bridge/app/configuration.h"
 #include "bridge/app/event_topics.h"
+#include "bridge/app/process_admin.h"
 #include "bridge/app/registry_feed.h"
 #include "bridge/app/routes.h"
 #include "bridge/app/static_routes.h"
@@ -17,8 +15,6 @@
 #include "bridge/domain/log_events.h"
 #include "bridge/ingress/ingress.h"
 #include "bridge/kafka/producer.h"
-#include "bridge/ops/admin.h"
-#include "bridge/ops/process_metrics.h"
 #include "bridge/providers/providers.h"
 
 /* A loop thread turns at least every 100 ms; one that has not for this long hangs. */
@@ -27,38 +23,20 @@ static const int64_t loop_age_max_ms = 10000;
 /* What a callback noted is in its topic after a second. */
 static const int64_t activity_turn_ms = 1000;
 
-/* /version is a few hundred bytes. */
-static const size_t version_max = 4096;
-
 struct ingress_process {
-    struct settings *settings; /* of the start: every module borrows from them to the end */
+    struct process_admin admin;
+    const struct settings *settings; /* of the start: every module borrows from them to the end */
     bool any_topic_settings;
     struct envelope_options envelope;
 
-    struct metrics *metrics;
-    struct rejections *rejections;
-    struct health *health;
     struct static_routes *static_routes;
     struct registry_feed *feed; /* NULL: there is no registry */
     struct routes *routes;      /* of both */
     struct producer *producer;
     struct activity_writer *activity; /* NULL: there is no registry */
     struct ingress *ingress;
-    struct admin *admin;
-    struct buf version;
 
-    struct gauge *reload_successful;
-    struct gauge *reload_success_unix_s;
-    struct gauge *restart_required;
-    struct gauge *secret_files_missing;
-
-    atomic_bool draining;
     int64_t stop_by_mono_ms; /* the hard stop, set by ingress_process_drain(); 0 before */
-
-    struct configuration read_last; /* its settings are moved on once they are in force */
-    pthread_mutex_t latest_lock;
-    struct settings
-        *latest; /* in force since a reload, guarded by the lock; NULL: those of the start */
 };
 
 /* --- the modules' options ------------------------------------------------------------------ */
@@ -92,7 +70,7 @@ static enum status make_routes(struct ingress_process *p, const struct cluster *
         .keyring_file = s->keyring_file,
         .route_key_file = s->route_key_file,
         .providers = providers_all,
-        .metrics = p->metrics,
+        .metrics = p->admin.metrics,
     };
     enum status status = static_routes_new(&p->static_routes);
     if (status == STATUS_OK)
@@ -134,7 +112,7 @@ static enum status start_producer(struct ingress_process *p, const struct cluste
         .topics = topics.names,
         .topics_len = topics.len,
         .envelope = &p->envelope,
-        .metrics = p->metrics,
+        .metrics = p->admin.metrics,
     };
     return producer_new(&opt, &p->producer, diag);
 }
@@ -169,8 +147,8 @@ static enum status start_ingress(struct ingress_process *p, struct diag *diag)
         .registry = routes_registry(p->routes),
         .sink = producer_sink(p->producer),
         .activity = p->activity == NULL ? NULL : activity_writer_port(p->activity),
-        .metrics = p->metrics,
-        .rejections = p->rejections,
+        .metrics = p->admin.metrics,
+        .rejections = p->admin.rejections,
     };
     return ingress_new(&opt, &p->ingress, diag);
 }
@@ -181,25 +159,6 @@ static bool is_alive(void *process)
 {
     struct ingress_process *p = process;
     return ingress_is_alive(p->ingress, loop_age_max_ms);
-}
-
-static bool loops_turn(void *ctx, struct diag *diag)
-{
-    struct ingress_process *p = ctx;
-    if (is_alive(p))
-        return true;
-    diag_set(diag, STATUS_INTERNAL, "a loop thread has not turned for %lld ms",
-             (long long)loop_age_max_ms);
-    return false;
-}
-
-static bool not_draining(void *ctx, struct diag *diag)
-{
-    struct ingress_process *p = ctx;
-    if (!atomic_load(&p->draining))
-        return true;
-    diag_set(diag, STATUS_UNAVAILABLE, "the process is stopping");
-    return false;
 }
 
 static bool kafka_acknowledges(void *ctx, struct diag *diag)
@@ -220,68 +179,31 @@ static bool registry_is_followed(void *ctx, struct diag *diag)
     return registry_feed_refusal(p->feed, diag) == STATUS_OK;
 }
 
-static void print_config(void *ctx, struct buf *ret)
-{
-    struct ingress_process *p = ctx;
-    pthread_mutex_lock(&p->latest_lock);
-    settings_print(p->latest == NULL ? p->settings : p->latest, ret);
-    pthread_mutex_unlock(&p->latest_lock);
-}
-
 static enum status start_admin(struct ingress_process *p, struct diag *diag)
 {
     /* Liveness never depends on Kafka: a broker's outage must not restart every pod. Readiness
      * neither: all replicas share Kafka, and our own 503 with Retry-After is the better answer than
      * a load balancer's.
      */
-    health_add(p->health, "loops", HEALTH_LIVE, loops_turn, p);
-    health_add(p->health, "serving", HEALTH_READY, not_draining, p);
-    health_add(p->health, "kafka", HEALTH_REPORTED, kafka_acknowledges, p);
+    health_add(p->admin.health, "kafka", HEALTH_REPORTED, kafka_acknowledges, p);
     if (p->feed != NULL) {
         /* Without its routes this replica only answers 503; another one may know them. */
-        health_add(p->health, "registry", HEALTH_READY, registry_is_loaded, p);
-        health_add(p->health, "registry-followed", HEALTH_REPORTED, registry_is_followed, p);
+        health_add(p->admin.health, "registry", HEALTH_READY, registry_is_loaded, p);
+        health_add(p->admin.health, "registry-followed", HEALTH_REPORTED, registry_is_followed, p);
     }
 
-    struct admin_options opt = {
+    const struct process_admin_options opt = {
         .listen = p->settings->admin_listen,
-        .metrics = p->metrics,
-        .health = p->health,
-        .rejections = p->rejections,
-        .version_json = buf_text(&p->version),
-        .print_config = print_config,
-        .print_config_ctx = p,
+        .threads = "loops",
+        .process = p,
+        .is_alive = is_alive,
+        .silence_max_ms = loop_age_max_ms,
     };
-    return admin_new(&opt, &p->admin, diag);
+    return process_admin_start(&p->admin, &opt, diag);
 }
 
-static void make_metrics(struct ingress_process *p)
+static void tell_unsecured(const struct settings *s)
 {
-    p->reload_successful =
-        metrics_gauge(p->metrics, "maesn_bridge_config_last_reload_successful",
-                      "Whether the configuration was accepted when it was last read.", NULL, 0);
-    p->reload_success_unix_s =
-        metrics_gauge(p->metrics, "maesn_bridge_config_last_reload_success_timestamp_seconds",
-                      "When the configuration was last accepted.", NULL, 0);
-    p->restart_required = metrics_gauge(
-        p->metrics, "maesn_bridge_config_restart_required",
-        "Settings that were changed in the files and take effect with a restart only.", NULL, 0);
-    p->secret_files_missing = metrics_gauge(
-        p->metrics, "maesn_bridge_secret_files_missing",
-        "Previous secrets' files that the configuration names and that are gone.", NULL, 0);
-    const struct metric_label version = {"version", version_text()};
-    gauge_set(metrics_gauge(p->metrics, "maesn_bridge_build_info",
-                            "1, with the version of the program.", &version, 1),
-              1);
-    process_metrics_add(p->metrics);
-}
-
-static void tell_loaded(struct ingress_process *p, const struct settings *s)
-{
-    gauge_set(p->reload_successful, 1);
-    gauge_set(p->reload_success_unix_s, (double)clock_unix_ms() / 1000);
-    gauge_set(p->secret_files_missing, (double)s->secret_files_missing);
-    LOG(CONFIG_LOADED, log_text("file", s->file), log_number("routes", (int64_t)s->routes_len));
     for (size_t i = 0; i < s->routes_len; i++)
         if (!route_has_secret(s->routes[i]))
             LOG(ROUTE_UNSECURED, log_text("account", s->routes[i]->account),
@@ -300,19 +222,6 @@ static enum status check_fits(const struct settings *s, struct diag *diag)
     return STATUS_OK;
 }
 
-static enum status make_modules(struct ingress_process *p, const struct cluster *cluster,
-                                struct diag *diag)
-{
-    enum status status = metrics_new(&p->metrics);
-    if (status == STATUS_OK)
-        status = rejections_new(&p->rejections);
-    if (status == STATUS_OK)
-        status = health_new(&p->health);
-    if (status == STATUS_OK)
-        status = make_routes(p, cluster, diag);
-    return status;
-}
-
 static enum status start_modules(struct ingress_process *p, struct diag *diag)
 {
     CLEANUP(cluster_settings_done) struct cluster_settings cluster = {.raw = NULL};
@@ -320,14 +229,11 @@ static enum status start_modules(struct ingress_process *p, struct diag *diag)
     if (status == STATUS_OK)
         status = cluster_settings_init(&cluster, p->settings);
     if (status == STATUS_OK)
-        status = make_modules(p, &cluster.cluster, diag);
+        status = make_routes(p, &cluster.cluster, diag);
     if (status != STATUS_OK)
         return status;
 
-    make_metrics(p);
-    version_json(&p->version);
     p->envelope = envelope_options(p->settings);
-    log_set_level((enum log_level)p->settings->log_level);
     /* While the producer waits for the brokers' first answer, the registry is read already. */
     if (p->feed != NULL)
         status = registry_feed_start(p->feed, routes_registry(p->routes), diag);
@@ -357,16 +263,14 @@ enum status ingress_process_start_take(struct configuration *configuration,
 {
     CLEANUP(configuration_done) struct configuration c = configuration_take(configuration);
     struct ingress_process *p = calloc(1, sizeof(*p));
-    if (p == NULL || pthread_mutex_init(&p->latest_lock, NULL) != 0) {
-        free(p);
+    if (p == NULL)
         return STATUS_NOMEM;
-    }
-    p->settings = TAKE(c.settings);
     p->any_topic_settings = c.any_topic_settings;
-    p->read_last = configuration_take(&c);
-    buf_init(&p->version, version_max);
-
-    enum status status = start_modules(p, diag);
+    enum status status = process_admin_init_take(&p->admin, &c, SETTINGS_INGRESS);
+    if (status == STATUS_OK) {
+        p->settings = live_settings_first(p->admin.live);
+        status = start_modules(p, diag);
+    }
     if (status != STATUS_OK) {
         if (p->ingress != NULL)
             ingress_stop(p->ingress, clock_mono_ms());
@@ -374,7 +278,7 @@ enum status ingress_process_start_take(struct configuration *configuration,
         ingress_process_free(p);
         return status;
     }
-    tell_loaded(p, p->settings);
+    tell_unsecured(p->settings);
     LOG(PROCESS_STARTED, log_text("version", version_text()),
         log_number("port", ingress_process_port(p)),
         log_number("admin_port", ingress_process_admin_port(p)));
@@ -389,7 +293,7 @@ uint16_t ingress_process_port(const struct ingress_process *p)
 
 uint16_t ingress_process_admin_port(const struct ingress_process *p)
 {
-    return admin_port(p->admin);
+    return process_admin_port(&p->admin);
 }
 
 static enum status refusal(void *process, struct diag *diag)
@@ -405,77 +309,42 @@ static enum status refusal(void *process, struct diag *diag)
 static const struct configuration *read_last(const void *process)
 {
     const struct ingress_process *p = process;
-    return &p->read_last;
+    return live_settings_read_last(p->admin.live);
+}
+
+/* A topic that is not fetched ahead costs its first callbacks a second, and maybe their deadline.
+ */
+static void warm_up(struct ingress_process *p, const struct settings *s)
+{
+    CLEANUP(event_topics_done) struct event_topics topics;
+    event_topics_init(&topics);
+    if (event_topics_add(&topics, &p->envelope, s) == STATUS_OK)
+        producer_add_topics(p->producer, topics.names, topics.len);
 }
 
 /* Puts in force what can change without a restart. The parts that can refuse come first, the routes
- * last. */
-static enum status put_in_force(struct ingress_process *p, const struct settings *s,
-                                struct diag *diag)
+ * last: when they serve their topics are known. */
+static enum status put_in_force(void *ctx, const struct settings *s, struct diag *diag)
 {
+    struct ingress_process *p = ctx;
     enum status status = producer_reload(p->producer, diag);
     if (status == STATUS_OK)
         status = ingress_reload_tls(p->ingress, diag);
     if (status == STATUS_OK && p->feed != NULL)
         status = registry_feed_reload(p->feed, diag);
-    if (status == STATUS_OK)
-        status = static_routes_replace(p->static_routes, s->routes, s->routes_len, diag);
     if (status != STATUS_OK)
         return status;
-
-    log_set_level((enum log_level)s->log_level);
-    struct event_topics topics;
-    event_topics_init(&topics);
-    /* Only a warm-up: a topic that is not fetched ahead costs its first record a second. */
-    if (event_topics_add(&topics, &p->envelope, s) == STATUS_OK)
-        producer_add_topics(p->producer, topics.names, topics.len);
-    event_topics_done(&topics);
-    return STATUS_OK;
-}
-
-static void tell_restart_required(struct ingress_process *p, const struct settings *wanted)
-{
-    struct buf keys;
-    buf_init(&keys, 4096);
-    size_t count = settings_restart_required(p->settings, wanted, &keys);
-    gauge_set(p->restart_required, (double)count);
-    if (count > 0)
-        LOG(CONFIG_RESTART_REQUIRED, log_text("keys", buf_text(&keys)));
-    buf_done(&keys);
-}
-
-static void keep_latest_take(struct ingress_process *p, struct settings *s)
-{
-    pthread_mutex_lock(&p->latest_lock);
-    struct settings *former = p->latest;
-    p->latest = s;
-    pthread_mutex_unlock(&p->latest_lock);
-    settings_free(former);
+    warm_up(p, s);
+    status = static_routes_replace(p->static_routes, s->routes, s->routes_len, diag);
+    if (status == STATUS_OK)
+        tell_unsecured(s);
+    return status;
 }
 
 static void reload(void *process)
 {
     struct ingress_process *p = process;
-    struct problems problems;
-    problems_init(&problems);
-    configuration_done(&p->read_last);
-    enum status status =
-        configuration_load(p->settings->file, SETTINGS_INGRESS, &p->read_last, &problems);
-    configuration_log(&problems);
-    problems_done(&problems);
-
-    struct diag diag = {0};
-    if (status == STATUS_OK)
-        status = put_in_force(p, p->read_last.settings, &diag);
-    if (status != STATUS_OK) {
-        gauge_set(p->reload_successful, 0);
-        LOG(CONFIG_REJECTED, log_text("file", p->settings->file),
-            log_text("problem", diag.text[0] == '\0' ? status_name(status) : diag.text));
-        return;
-    }
-    tell_restart_required(p, p->read_last.settings);
-    tell_loaded(p, p->read_last.settings);
-    keep_latest_take(p, TAKE(p->read_last.settings));
+    live_settings_reload(p->admin.live, put_in_force, p);
 }
 
 /* --- stop ---------------------------------------------------------------------------------- */
@@ -495,7 +364,7 @@ static int64_t hard_stop_ms(const void *process)
 void ingress_process_drain(struct ingress_process *p)
 {
     p->stop_by_mono_ms = clock_mono_ms() + p->settings->shutdown_hard_stop_ms;
-    atomic_store(&p->draining, true);
+    process_admin_drain(&p->admin);
     ingress_drain(p->ingress);
     LOG(PROCESS_STOPPING, log_number("delay_ms", p->settings->shutdown_delay_ms),
         log_number("hard_stop_ms", p->settings->shutdown_hard_stop_ms));
@@ -514,22 +383,14 @@ void ingress_process_free(struct ingress_process *p)
 {
     if (p == NULL)
         return;
-    admin_free(
-        p->admin); /* the first to go is the last to be asked: it reads from all the others */
+    process_admin_stop(&p->admin); /* the first to go: it asks all the others */
     ingress_free(p->ingress);
     producer_free(p->producer);
     activity_writer_free(p->activity); /* after the sink, which reports to it */
     routes_free(p->routes);
     registry_feed_free(p->feed);
     static_routes_free(p->static_routes);
-    health_free(p->health);
-    rejections_free(p->rejections);
-    metrics_free(p->metrics);
-    buf_done(&p->version);
-    configuration_done(&p->read_last);
-    settings_free(p->latest);
-    settings_free(p->settings);
-    pthread_mutex_destroy(&p->latest_lock);
+    process_admin_done(&p->admin);
     free(p);
 }
 

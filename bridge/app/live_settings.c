@@ -46,6 +46,7 @@ static void make_metrics(struct live_settings *l, struct metrics *m)
 
 static void tell_loaded(struct live_settings *l, const struct settings *s)
 {
+    log_set_level((enum log_level)s->log_level);
     gauge_set(l->reload_successful, 1);
     gauge_set(l->reload_success_unix_s, (double)clock_unix_ms() / 1000);
     gauge_set(l->secret_files_missing, (double)s->secret_files_missing);
@@ -134,7 +135,6 @@ void live_settings_reload(struct live_settings *l,
             log_text("problem", diag.text[0] == '\0' ? status_name(status) : diag.text));
         return;
     }
-    log_set_level((enum log_level)l->read_last.settings->log_level);
     tell_restart_required(l, l->read_last.settings);
     tell_loaded(l, l->read_last.settings);
     keep_latest_take(l, TAKE(l->read_last.settings));

@@ -7,7 +7,7 @@
 
 struct live_settings;
 
-/* Registers the metrics that tell of reloads, and logs what was loaded.
+/* Registers the metrics that tell of reloads, sets the log level, and logs what was loaded.
  * Owns:   takes the configuration on every path. On STATUS_OK the caller frees *ret with
  * live_settings_free(). Errors: STATUS_NOMEM. */
 enum status live_settings_new_take(struct configuration *configuration,
@@ -21,9 +21,9 @@ const struct settings *live_settings_first(const struct live_settings *l);
 /* What was read last, in force or refused; borrowed until the next reload. */
 const struct configuration *live_settings_read_last(const struct live_settings *l);
 
-/* Reads the files again and has `put_in_force` do what can change without a restart; a fault in any
- * file, or an error of his, leaves everything as it was. Logged either way.
- * Thread: the one that reloads. */
+/* Reads the files again and has `put_in_force` do what can change without a restart, but for the
+ * log level; a fault in any file, or an error of his, leaves everything as it was. Logged either
+ * way. Thread: the one that reloads. */
 void live_settings_reload(struct live_settings *l,
                           enum status (*put_in_force)(void *ctx, const struct settings *s,
                                                       struct diag *diag),

@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from conftest import RESOURCES
 
 from harness import wait
 from harness.bridge import PATH, SECRET, Bridge, ConfigDirectory, MountedDirectory, route
@@ -13,6 +14,7 @@ from harness.sender import Load, post, statuses
 
 NEW_SECRET = "a-rotated-secret-0123456789abcdef"
 SAMPLE = b"[]"  # verifies, produces nothing
+INVOICE = b'[{"eventType": "CREATED", "resource": "INVOICE", "resourceId": "1", "filterDate": "2026-05-04T12:30:00Z"}]'
 
 
 def accepts(bridge, secret, path=PATH):
@@ -95,6 +97,20 @@ def test_a_route_taken_away_is_unknown_and_a_new_one_is_served(mounted, tmp_path
     routes.publish({"routes.yaml": json.dumps({"routes": [route("second", secret_file=str(tmp_path / "secrets/current"))]})})
     wait.until(lambda: accepts(bridge, SECRET, "/in/maesn/second/by-hand"), 2, "the new route")
     assert post(bridge.ingress_port, PATH, SAMPLE, SECRET).status == 404
+
+
+def test_the_first_callback_of_a_new_account_with_topics_of_its_own_is_delivered(kafka, start_bridge):
+    kafka.create_topics(*(f"own-topics.{account}.{slug}" for account in ("acme-42", "second") for slug in RESOURCES))
+    bridge = start_bridge(kafka, {"topics": {"template": "own-topics.{account}.{resource}"}})
+    bridge.config.write_routes([route(), route("second")])
+    answers = []
+
+    def is_served():
+        answers.append(post(bridge.ingress_port, "/in/maesn/second/by-hand", INVOICE, SECRET).status)
+        return answers[-1] != 404
+
+    wait.until(is_served, 5, "the new route")
+    assert answers[-1] == 200
 
 
 def test_sighup_reloads_at_once_and_what_needs_a_restart_says_so(kafka, start_bridge):
