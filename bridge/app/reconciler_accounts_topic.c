@@ -1,10 +1,9 @@
 #include "bridge/app/reconciler_accounts_topic.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-#include "bridge/app/record_relay.h"
+#include "bridge/app/loop_topic.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/providers/providers.h"
@@ -17,13 +16,8 @@ static const int short_of_memory_ms = 100;
 
 struct reconciler_accounts_topic {
     struct reconciler_accounts_topic_options options;
-    struct compacted_topic *topic;
-    struct record_relay relay;
+    struct loop_topic *topic;
     struct keyring *keyring; /* the loop's */
-
-    pthread_mutex_t lock; /* guards what follows */
-    enum status refusal;
-    struct diag why;
 };
 
 DEFINE_CLEANUP(struct account_declaration *, account_declaration_free)
@@ -104,7 +98,7 @@ static enum status take_opened(struct reconciler_accounts_topic *t, const struct
     return status;
 }
 
-static void take_record(void *ctx, const struct compacted_topic_record *record)
+static void on_record(void *ctx, const struct compacted_topic_record *record)
 {
     struct reconciler_accounts_topic *t = ctx;
     struct registry_key k = {.kind = REGISTRY_KEY_UNKNOWN};
@@ -122,35 +116,10 @@ static void take_record(void *ctx, const struct compacted_topic_record *record)
             log_text("error", diag.text));
 }
 
-/* --- the topic's thread -----------------------------------------------------------------------
- */
-
-static void on_record(void *ctx, const struct compacted_topic_record *record)
-{
-    struct reconciler_accounts_topic *t = ctx;
-    record_relay_post(&t->relay, record);
-}
-
-static void tell_known(void *ctx)
-{
-    struct reconciler_accounts_topic *t = ctx;
-    t->options.on_known(t->options.ctx);
-}
-
 static void on_caught_up(void *ctx)
 {
     struct reconciler_accounts_topic *t = ctx;
-    task_loop_call(t->options.loop, tell_known, t);
-}
-
-static void on_refused(void *ctx, enum status status, const struct diag *diag)
-{
-    struct reconciler_accounts_topic *t = ctx;
-    pthread_mutex_lock(&t->lock);
-    t->refusal = status;
-    t->why = *diag;
-    pthread_mutex_unlock(&t->lock);
-    LOG(REGISTRY_TOPIC_REFUSED, log_text("topic", t->options.topic), log_text("error", diag->text));
+    t->options.on_known(t->options.ctx);
 }
 
 /* --- life -------------------------------------------------------------------------------------
@@ -159,12 +128,7 @@ static void on_refused(void *ctx, enum status status, const struct diag *diag)
 enum status reconciler_accounts_topic_refusal(struct reconciler_accounts_topic *t,
                                               struct diag *diag)
 {
-    pthread_mutex_lock(&t->lock);
-    enum status status = t->refusal;
-    if (status != STATUS_OK)
-        diag_set(diag, status, "%s", t->why.text);
-    pthread_mutex_unlock(&t->lock);
-    return status;
+    return loop_topic_refusal(t->topic, diag);
 }
 
 void reconciler_accounts_topic_set_keyring(struct reconciler_accounts_topic *t,
@@ -179,23 +143,20 @@ enum status reconciler_accounts_topic_new(const struct reconciler_accounts_topic
                                           struct reconciler_accounts_topic **ret, struct diag *diag)
 {
     struct reconciler_accounts_topic *t = calloc(1, sizeof(*t));
-    if (t == NULL || pthread_mutex_init(&t->lock, NULL) != 0) {
-        free(t);
+    if (t == NULL)
         return STATUS_NOMEM;
-    }
     t->options = *opt;
     t->keyring = keyring_ref(keyring);
-    t->relay = (struct record_relay){.loop = opt->loop, .ctx = t, .take = take_record};
-    const struct compacted_topic_options options = {
+    const struct loop_topic_options options = {
+        .loop = opt->loop,
         .cluster = opt->cluster,
         .topic = opt->topic,
         .any_settings = opt->any_settings,
-        .callbacks = {.ctx = t,
-                      .on_record = on_record,
-                      .on_caught_up = on_caught_up,
-                      .on_refused = on_refused},
+        .callbacks = {.ctx = t, .on_record = on_record, .on_caught_up = on_caught_up},
     };
-    enum status status = compacted_topic_new(&options, &t->topic, diag);
+    enum status status = loop_topic_new(&options, &t->topic);
+    if (status == STATUS_OK)
+        status = loop_topic_start(t->topic, diag);
     if (status != STATUS_OK) {
         reconciler_accounts_topic_free(t);
         return status;
@@ -206,14 +167,14 @@ enum status reconciler_accounts_topic_new(const struct reconciler_accounts_topic
 
 void reconciler_accounts_topic_stop(struct reconciler_accounts_topic *t)
 {
-    compacted_topic_free(TAKE(t->topic));
+    loop_topic_stop(t->topic);
 }
 
 void reconciler_accounts_topic_free(struct reconciler_accounts_topic *t)
 {
     if (t == NULL)
         return;
+    loop_topic_free(t->topic);
     keyring_unref(t->keyring);
-    pthread_mutex_destroy(&t->lock);
     free(t);
 }

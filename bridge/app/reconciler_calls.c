@@ -327,6 +327,7 @@ static enum status fill(struct call *call, const struct base *base,
     call->account = keep(call, what->account, &status);
     call->callback_url = keep(call, what->callback_url, &status);
     call->credentials = (struct provider_credentials){
+        .provider = base->base.provider,
         .base_url = base->base.url,
         .api_key = call->api_key,
         .account_key = call->account_key,

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/app/record_relay.h"
+#include "bridge/app/loop_topic.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
@@ -38,8 +38,7 @@ struct partition {
 struct reconciler_feed {
     struct reconciler_feed_options options;
     char group_id[GROUP_ID_SIZE];
-    struct compacted_topic *topic;
-    struct record_relay relay; /* of the topic's records */
+    struct loop_topic *topic;
 
     /* The loop's. */
     struct reconciler_passes *passes;
@@ -54,36 +53,7 @@ struct reconciler_feed {
 
     pthread_mutex_t lock;          /* guards what follows */
     struct membership *membership; /* NULL: not yet, or no longer */
-    enum status refusal;
-    struct diag why;
 };
-
-/* --- refusal ----------------------------------------------------------------------------------
- */
-
-static void refuse(struct reconciler_feed *f, enum status status, const struct diag *diag)
-{
-    pthread_mutex_lock(&f->lock);
-    bool is_first = f->refusal == STATUS_OK;
-    if (is_first) {
-        f->refusal = status;
-        f->why = *diag;
-    }
-    pthread_mutex_unlock(&f->lock);
-    if (is_first)
-        LOG(REGISTRY_TOPIC_REFUSED, log_text("topic", f->options.topic),
-            log_text("error", diag->text));
-}
-
-enum status reconciler_feed_refusal(struct reconciler_feed *f, struct diag *diag)
-{
-    pthread_mutex_lock(&f->lock);
-    enum status status = f->refusal;
-    if (status != STATUS_OK)
-        diag_set(diag, status, "%s", f->why.text);
-    pthread_mutex_unlock(&f->lock);
-    return status;
-}
 
 /* --- partitions, in the loop's thread ---------------------------------------------------------
  */
@@ -110,7 +80,7 @@ void reconciler_feed_on_claimed(struct reconciler_feed *f, int32_t partition)
     if (p->state != PARTITION_CLAIMING)
         return;
     p->state = PARTITION_READING;
-    p->refresh = compacted_topic_refresh(f->topic, partition);
+    p->refresh = loop_topic_refresh(f->topic, partition);
 }
 
 void reconciler_feed_on_lost(struct reconciler_feed *f, int32_t partition, const struct diag *why)
@@ -193,10 +163,10 @@ static void on_revoked(void *ctx, bool is_lost)
     LOG(PARTITIONS_REVOKED, log_text("reason", is_lost ? "lost" : "rebalance"));
 }
 
-/* --- records, in the topic's thread and then in the loop's -------------------------------------
+/* --- the topic, in the loop's thread -------------------------------------------------------------
  */
 
-static void take_record(void *ctx, const struct compacted_topic_record *record)
+static void on_record(void *ctx, const struct compacted_topic_record *record)
 {
     struct reconciler_feed *f = ctx;
     struct diag diag = {0};
@@ -209,62 +179,29 @@ static void take_record(void *ctx, const struct compacted_topic_record *record)
             log_number("partition", record->partition), log_number("offset", record->offset),
             log_text("error", diag.text));
     else if (reading == ACCOUNT_READING_MISPLACED)
-        refuse(f, STATUS_INVALID, &diag);
-}
-
-static void on_record(void *ctx, const struct compacted_topic_record *record)
-{
-    struct reconciler_feed *f = ctx;
-    record_relay_post(&f->relay, record);
-}
-
-struct opening {
-    struct reconciler_feed *feed;
-    int32_t partitions;
-};
-
-static void take_partitions(void *ctx)
-{
-    const struct opening *o = ctx;
-    struct reconciler_feed *f = o->feed;
-    f->partitions = calloc((size_t)o->partitions, sizeof(*f->partitions));
-    if (f->partitions != NULL &&
-        reconciler_accounts_set_partitions(f->options.accounts, o->partitions) == STATUS_OK) {
-        f->partitions_len = o->partitions;
-        return;
-    }
-    struct diag diag = {0};
-    diag_set(&diag, STATUS_NOMEM, "out of memory for %d partitions", (int)o->partitions);
-    refuse(f, STATUS_NOMEM, &diag);
+        loop_topic_refuse(f->topic, STATUS_INVALID, &diag);
 }
 
 static void on_opened(void *ctx, int32_t partitions)
 {
     struct reconciler_feed *f = ctx;
-    struct opening o = {f, partitions};
-    task_loop_call(f->options.loop, take_partitions, &o);
-}
-
-struct ending {
-    struct reconciler_feed *feed;
-    int32_t partition;
-    uint64_t refresh;
-};
-
-static void take_end(void *ctx)
-{
-    const struct ending *e = ctx;
-    const struct partition *p = &e->feed->partitions[e->partition];
-    if (p->state == PARTITION_READING && e->refresh >= p->refresh)
-        lead(e->feed, e->partition);
+    f->partitions = calloc((size_t)partitions, sizeof(*f->partitions));
+    if (f->partitions != NULL &&
+        reconciler_accounts_set_partitions(f->options.accounts, partitions) == STATUS_OK) {
+        f->partitions_len = partitions;
+        return;
+    }
+    struct diag diag = {0};
+    diag_set(&diag, STATUS_NOMEM, "out of memory for %d partitions", (int)partitions);
+    loop_topic_refuse(f->topic, STATUS_NOMEM, &diag);
 }
 
 static void on_end(void *ctx, int32_t partition, uint64_t refresh)
 {
     struct reconciler_feed *f = ctx;
-    struct ending e = {f, partition, refresh};
-    if (refresh != 0)
-        task_loop_call(f->options.loop, take_end, &e);
+    const struct partition *p = &f->partitions[partition];
+    if (refresh != 0 && p->state == PARTITION_READING && refresh >= p->refresh)
+        lead(f, partition);
 }
 
 /* Not before everything is known, so that no partition is owned for long before it is led, and
@@ -284,13 +221,13 @@ static void join_if_ready(struct reconciler_feed *f)
     struct diag diag = {0};
     enum status status = membership_new(&opt, &m, &diag);
     if (status != STATUS_OK)
-        refuse(f, status, &diag);
+        loop_topic_refuse(f->topic, status, &diag);
     pthread_mutex_lock(&f->lock);
     f->membership = m;
     pthread_mutex_unlock(&f->lock);
 }
 
-static void take_caught_up(void *ctx)
+static void on_caught_up(void *ctx)
 {
     struct reconciler_feed *f = ctx;
     f->is_caught_up = true;
@@ -300,25 +237,19 @@ static void take_caught_up(void *ctx)
     join_if_ready(f);
 }
 
-static void on_caught_up(void *ctx)
-{
-    struct reconciler_feed *f = ctx;
-    task_loop_call(f->options.loop, take_caught_up, f);
-}
-
 void reconciler_feed_allow_joining(struct reconciler_feed *f)
 {
     f->may_join = true;
     join_if_ready(f);
 }
 
-static void on_refused(void *ctx, enum status status, const struct diag *diag)
-{
-    refuse(ctx, status, diag);
-}
-
-/* --- life -------------------------------------------------------------------------------------
+/* --- what is asked of it, from any thread -----------------------------------------------------
  */
+
+enum status reconciler_feed_refusal(struct reconciler_feed *f, struct diag *diag)
+{
+    return loop_topic_refusal(f->topic, diag);
+}
 
 int64_t reconciler_feed_deadline_mono_ms(struct reconciler_feed *f)
 {
@@ -343,6 +274,9 @@ bool reconciler_feed_has_joined(struct reconciler_feed *f, struct diag *diag)
     return has_joined;
 }
 
+/* --- life -------------------------------------------------------------------------------------
+ */
+
 enum status reconciler_feed_new(const struct reconciler_feed_options *opt,
                                 struct reconciler_feed **ret)
 {
@@ -352,7 +286,22 @@ enum status reconciler_feed_new(const struct reconciler_feed_options *opt,
         return STATUS_NOMEM;
     }
     f->options = *opt;
-    f->relay = (struct record_relay){.loop = opt->loop, .ctx = f, .take = take_record};
+    const struct loop_topic_options options = {
+        .loop = opt->loop,
+        .cluster = opt->cluster,
+        .topic = opt->topic,
+        .any_settings = opt->any_settings,
+        .callbacks = {.ctx = f,
+                      .on_opened = on_opened,
+                      .on_record = on_record,
+                      .on_end = on_end,
+                      .on_caught_up = on_caught_up},
+    };
+    enum status status = loop_topic_new(&options, &f->topic);
+    if (status != STATUS_OK) {
+        reconciler_feed_free(f);
+        return status;
+    }
     snprintf(f->group_id, sizeof(f->group_id), "%s-reconciler", opt->topic);
     f->led = metrics_gauge(opt->metrics, "maesn_bridge_reconciler_partitions",
                            "Registry partitions that this process leads.", NULL, 0);
@@ -363,21 +312,10 @@ enum status reconciler_feed_new(const struct reconciler_feed_options *opt,
 enum status reconciler_feed_start(struct reconciler_feed *f, struct reconciler_passes *passes,
                                   struct reconciler_writer *writer, struct diag *diag)
 {
-    const struct compacted_topic_options opt = {
-        .cluster = f->options.cluster,
-        .topic = f->options.topic,
-        .any_settings = f->options.any_settings,
-        .callbacks = {.ctx = f,
-                      .on_opened = on_opened,
-                      .on_record = on_record,
-                      .on_end = on_end,
-                      .on_caught_up = on_caught_up,
-                      .on_refused = on_refused},
-    };
     f->passes = passes;
     f->writer = writer;
     f->started_at_mono_ms = clock_mono_ms();
-    return compacted_topic_new(&opt, &f->topic, diag);
+    return loop_topic_start(f->topic, diag);
 }
 
 static void join_no_more(void *ctx)
@@ -393,14 +331,14 @@ void reconciler_feed_stop(struct reconciler_feed *f)
     struct membership *m = TAKE(f->membership);
     pthread_mutex_unlock(&f->lock);
     membership_free(m);
-    if (f->topic != NULL)
-        compacted_topic_free(TAKE(f->topic));
+    loop_topic_stop(f->topic);
 }
 
 void reconciler_feed_free(struct reconciler_feed *f)
 {
     if (f == NULL)
         return;
+    loop_topic_free(f->topic);
     pthread_mutex_destroy(&f->lock);
     free(f->partitions);
     free(f);

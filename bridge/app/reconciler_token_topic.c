@@ -2,13 +2,11 @@
 
 #include <jansson.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#include "bridge/app/record_relay.h"
+#include "bridge/app/loop_topic.h"
 #include "bridge/base/scoped.h"
-#include "bridge/domain/log_events.h"
 
 /* How soon it is tried again to take a record for which there was no memory. */
 static const int short_of_memory_ms = 100;
@@ -18,13 +16,7 @@ static const size_t event_max = 65536;
 
 struct reconciler_token_topic {
     struct reconciler_token_topic_options options;
-    struct compacted_topic *topic;
-    struct record_relay relay;
-
-    pthread_mutex_t lock; /* guards what follows */
-    bool was_read;
-    enum status refusal;
-    struct diag why;
+    struct loop_topic *topic;
 };
 
 static void json_release(json_t **json)
@@ -48,7 +40,7 @@ static const json_t *event_of(const json_t *value)
     return json_is_object(data) && json_object_get(value, "specversion") != NULL ? data : value;
 }
 
-static void take_record(void *ctx, const struct compacted_topic_record *record)
+static void on_record(void *ctx, const struct compacted_topic_record *record)
 {
     struct reconciler_token_topic *t = ctx;
     if (record->value.data == NULL || record->value.len > event_max)
@@ -67,68 +59,32 @@ static void take_record(void *ctx, const struct compacted_topic_record *record)
     reconciler_passes_wake(t->options.passes, account);
 }
 
-/* --- the topic's thread -----------------------------------------------------------------------
- */
-
-static void on_record(void *ctx, const struct compacted_topic_record *record)
-{
-    struct reconciler_token_topic *t = ctx;
-    record_relay_post(&t->relay, record);
-}
-
-static void on_caught_up(void *ctx)
-{
-    struct reconciler_token_topic *t = ctx;
-    pthread_mutex_lock(&t->lock);
-    t->was_read = true;
-    pthread_mutex_unlock(&t->lock);
-}
-
-static void on_refused(void *ctx, enum status status, const struct diag *diag)
-{
-    struct reconciler_token_topic *t = ctx;
-    pthread_mutex_lock(&t->lock);
-    if (!t->was_read) {
-        t->refusal = status;
-        t->why = *diag;
-    }
-    pthread_mutex_unlock(&t->lock);
-    LOG(REGISTRY_TOPIC_REFUSED, log_text("topic", t->options.topic), log_text("error", diag->text));
-}
-
 /* --- life -------------------------------------------------------------------------------------
  */
 
 enum status reconciler_token_topic_refusal(struct reconciler_token_topic *t, struct diag *diag)
 {
-    pthread_mutex_lock(&t->lock);
-    enum status status = t->refusal;
-    if (status != STATUS_OK)
-        diag_set(diag, status, "%s", t->why.text);
-    pthread_mutex_unlock(&t->lock);
-    return status;
+    return loop_topic_refusal(t->topic, diag);
 }
 
 enum status reconciler_token_topic_new(const struct reconciler_token_topic_options *opt,
                                        struct reconciler_token_topic **ret, struct diag *diag)
 {
     struct reconciler_token_topic *t = calloc(1, sizeof(*t));
-    if (t == NULL || pthread_mutex_init(&t->lock, NULL) != 0) {
-        free(t);
+    if (t == NULL)
         return STATUS_NOMEM;
-    }
     t->options = *opt;
-    t->relay = (struct record_relay){.loop = opt->loop, .ctx = t, .take = take_record};
-    const struct compacted_topic_options options = {
+    const struct loop_topic_options options = {
+        .loop = opt->loop,
         .cluster = opt->cluster,
         .topic = opt->topic,
         .any_settings = true, /* a topic of events: its records go with time */
-        .callbacks = {.ctx = t,
-                      .on_record = on_record,
-                      .on_caught_up = on_caught_up,
-                      .on_refused = on_refused},
+        .is_needed_once = true,
+        .callbacks = {.ctx = t, .on_record = on_record},
     };
-    enum status status = compacted_topic_new(&options, &t->topic, diag);
+    enum status status = loop_topic_new(&options, &t->topic);
+    if (status == STATUS_OK)
+        status = loop_topic_start(t->topic, diag);
     if (status != STATUS_OK) {
         reconciler_token_topic_free(t);
         return status;
@@ -139,13 +95,13 @@ enum status reconciler_token_topic_new(const struct reconciler_token_topic_optio
 
 void reconciler_token_topic_stop(struct reconciler_token_topic *t)
 {
-    compacted_topic_free(TAKE(t->topic));
+    loop_topic_stop(t->topic);
 }
 
 void reconciler_token_topic_free(struct reconciler_token_topic *t)
 {
     if (t == NULL)
         return;
-    pthread_mutex_destroy(&t->lock);
+    loop_topic_free(t->topic);
     free(t);
 }

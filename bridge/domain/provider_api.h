@@ -58,6 +58,7 @@ struct provider_request {
 
 /* What every call of one account carries. All is borrowed. */
 struct provider_credentials {
+    const char *provider;             /* whose they are, for what is said of its answers */
     const char *base_url;             /* without a trailing slash */
     const struct secret *api_key;     /* the tenant's; NULL where the provider has none */
     const struct secret *account_key; /* Maesn's X-ACCOUNT-KEY, Moneybird's bearer token */

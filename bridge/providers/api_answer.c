@@ -139,30 +139,30 @@ void api_answer_quote(const struct provider_credentials *c, struct bytes text, s
 }
 
 /* "maesn answered 500: its body's beginning". */
-static void explain(const char *provider, const struct provider_credentials *c,
-                    const struct provider_answer *answer, struct diag *diag)
+static void explain(const struct provider_credentials *c, const struct provider_answer *answer,
+                    struct diag *diag)
 {
     switch (answer->reach) {
     case PROVIDER_UNSENT:
-        diag_set(diag, STATUS_UNAVAILABLE, "%s was not reached", provider);
+        diag_set(diag, STATUS_UNAVAILABLE, "%s was not reached", c->provider);
         return;
     case PROVIDER_UNANSWERED:
-        diag_set(diag, STATUS_UNAVAILABLE, "%s gave no whole answer", provider);
+        diag_set(diag, STATUS_UNAVAILABLE, "%s gave no whole answer", c->provider);
         return;
     case PROVIDER_ANSWERED:
         break;
     }
-    diag_set(diag, STATUS_UNAVAILABLE, "%s answered %d", provider, answer->http_status);
+    diag_set(diag, STATUS_UNAVAILABLE, "%s answered %d", c->provider, answer->http_status);
     if (answer->http_status >= 400) /* what is no error may hold a new secret */
         api_answer_quote(c, answer->body, diag);
 }
 
-void api_answer_change(const char *provider, const struct provider_credentials *c,
-                       const struct provider_answer *answer, struct provider_outcome *ret)
+void api_answer_change(const struct provider_credentials *c, const struct provider_answer *answer,
+                       struct provider_outcome *ret)
 {
     *ret = (struct provider_outcome){.verdict = api_answer_verdict(PROVIDER_DELETE, answer)};
     if (ret->verdict != VERDICT_OK)
-        explain(provider, c, answer, &ret->reason);
+        explain(c, answer, &ret->reason);
 }
 
 /* --- JSON ----------------------------------------------------------------------------------- */
@@ -213,8 +213,7 @@ static bool is_success(enum provider_method method, int http_status)
     return http_status == 200 || (method == PROVIDER_POST && http_status == 201);
 }
 
-enum status api_answer_open(const char *provider, enum provider_method method,
-                            const struct provider_credentials *c,
+enum status api_answer_open(const struct provider_credentials *c, enum provider_method method,
                             const struct provider_answer *answer, struct arena *a,
                             struct provider_outcome *outcome, struct bytes *ret)
 {
@@ -223,7 +222,7 @@ enum status api_answer_open(const char *provider, enum provider_method method,
     *ret = bytes_of(NULL, 0);
     if (verdict != VERDICT_OK || !is_success(method, answer->http_status)) {
         outcome->verdict = verdict == VERDICT_OK ? useless : verdict;
-        explain(provider, c, answer, &outcome->reason);
+        explain(c, answer, &outcome->reason);
         return STATUS_OK;
     }
     enum status status = read_json(answer->body, a, ret, &outcome->reason);

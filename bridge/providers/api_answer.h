@@ -19,15 +19,14 @@ void api_answer_quote(const struct provider_credentials *c, struct bytes text, s
  * Moneybird's OpenAPI say 201.
  * Errors: STATUS_NOMEM.
  */
-enum status api_answer_open(const char *provider, enum provider_method method,
-                            const struct provider_credentials *c,
+enum status api_answer_open(const struct provider_credentials *c, enum provider_method method,
                             const struct provider_answer *answer, struct arena *a,
                             struct provider_outcome *outcome, struct bytes *ret) MUST_CHECK;
 
 /* What follows from the answer to a delete or an activate: any 2xx is a success, whatever the body.
- */
-void api_answer_change(const char *provider, const struct provider_credentials *c,
-                       const struct provider_answer *answer, struct provider_outcome *ret);
+ * It is every provider's read_change. */
+void api_answer_change(const struct provider_credentials *c, const struct provider_answer *answer,
+                       struct provider_outcome *ret);
 
 /* The value of an object's member; data == NULL where there is none or it is null, and where
  * `object` is no object. */

@@ -101,7 +101,8 @@ struct provider_credentials provider_bench_maesn(const struct provider_bench *b,
 {
     char key[64];
     snprintf(key, sizeof(key), "key-of-%s", system);
-    return (struct provider_credentials){.base_url = b->base_url,
+    return (struct provider_credentials){.provider = "maesn",
+                                         .base_url = b->base_url,
                                          .api_key = b->api_key,
                                          .account_key = secret_of(key),
                                          .company_id = company_id};
@@ -110,7 +111,8 @@ struct provider_credentials provider_bench_maesn(const struct provider_bench *b,
 struct provider_credentials provider_bench_moneybird(const struct provider_bench *b,
                                                      const char *administration)
 {
-    return (struct provider_credentials){.base_url = b->moneybird_url,
+    return (struct provider_credentials){.provider = "moneybird",
+                                         .base_url = b->moneybird_url,
                                          .account_key = secret_of("token-of-123"),
                                          .company_id = administration};
 }

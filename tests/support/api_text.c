@@ -28,12 +28,12 @@ void api_text_done(struct api_text *t)
     buf_done(&t->text);
 }
 
-struct provider_credentials api_text_credentials(const struct api_text *t, const char *base_url,
-                                                 const char *company_id,
+struct provider_credentials api_text_credentials(const struct api_text *t, const char *provider,
+                                                 const char *base_url, const char *company_id,
                                                  const char *environment_name)
 {
-    return (struct provider_credentials){base_url, t->api_key, t->account_key, company_id,
-                                         environment_name};
+    return (struct provider_credentials){provider,       base_url,   t->api_key,
+                                         t->account_key, company_id, environment_name};
 }
 
 void api_text_request(struct api_text *t, enum status status, const struct provider_request *r,

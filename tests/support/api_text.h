@@ -17,8 +17,8 @@ void api_text_begin(struct api_text *t);
 void api_text_done(struct api_text *t);
 
 /* Credentials with both keys. */
-struct provider_credentials api_text_credentials(const struct api_text *t, const char *base_url,
-                                                 const char *company_id,
+struct provider_credentials api_text_credentials(const struct api_text *t, const char *provider,
+                                                 const char *base_url, const char *company_id,
                                                  const char *environment_name);
 
 /* "POST URL | Header: value | ... | body\n", or "status: diag\n". */

@@ -186,8 +186,7 @@ static enum status read_list(const struct provider_credentials *c,
     unsigned page = l->pages == 0 ? 1 : l->next_page;
     struct bytes envelope;
     l->next_page = 0;
-    enum status status =
-        api_answer_open("maesn", PROVIDER_GET, c, answer, a, &l->outcome, &envelope);
+    enum status status = api_answer_open(c, PROVIDER_GET, answer, a, &l->outcome, &envelope);
     if (status != STATUS_OK || envelope.data == NULL)
         return status;
     return read_page(c, envelope, page, a, l);
@@ -200,20 +199,13 @@ static enum status read_create(const struct provider_credentials *c,
     struct bytes envelope;
     struct listing_entry entry;
     *ret = (struct created){.secret = NULL};
-    enum status status =
-        api_answer_open("maesn", PROVIDER_POST, c, answer, a, &ret->outcome, &envelope);
+    enum status status = api_answer_open(c, PROVIDER_POST, answer, a, &ret->outcome, &envelope);
     if (status != STATUS_OK || envelope.data == NULL)
         return status;
     struct bytes data = api_answer_member(envelope, "data");
     status = read_entry(data, a, &entry);
     return status == STATUS_OK ? creation_read(data, &entry, "callbackUrl", callback_url, a, ret)
                                : status;
-}
-
-static void read_change(const struct provider_credentials *c, const struct provider_answer *answer,
-                        struct provider_outcome *ret)
-{
-    api_answer_change("maesn", c, answer, ret);
 }
 
 const struct provider_api maesn_api = {
@@ -224,5 +216,5 @@ const struct provider_api maesn_api = {
     .activate = NULL,
     .read_list = read_list,
     .read_create = read_create,
-    .read_change = read_change,
+    .read_change = api_answer_change,
 };

@@ -192,8 +192,7 @@ static enum status read_list(const struct provider_credentials *c,
                              struct listing *l)
 {
     struct bytes array;
-    enum status status =
-        api_answer_open("moneybird", PROVIDER_GET, c, answer, a, &l->outcome, &array);
+    enum status status = api_answer_open(c, PROVIDER_GET, answer, a, &l->outcome, &array);
     if (status != STATUS_OK || array.data == NULL)
         return status;
     l->pages = 1;
@@ -211,8 +210,7 @@ static enum status read_create(const struct provider_credentials *c,
     struct bytes object;
     struct reading reading;
     *ret = (struct created){.secret = NULL};
-    enum status status =
-        api_answer_open("moneybird", PROVIDER_POST, c, answer, a, &ret->outcome, &object);
+    enum status status = api_answer_open(c, PROVIDER_POST, answer, a, &ret->outcome, &object);
     if (status != STATUS_OK || object.data == NULL)
         return status;
     status = read_entry(object, a, &reading);
@@ -223,12 +221,6 @@ static enum status read_create(const struct provider_credentials *c,
     return status;
 }
 
-static void read_change(const struct provider_credentials *c, const struct provider_answer *answer,
-                        struct provider_outcome *ret)
-{
-    api_answer_change("moneybird", c, answer, ret);
-}
-
 const struct provider_api moneybird_api = {
     .expand = enabled_events_expand,
     .list = list,
@@ -237,5 +229,5 @@ const struct provider_api moneybird_api = {
     .activate = activate,
     .read_list = read_list,
     .read_create = read_create,
-    .read_change = read_change,
+    .read_change = api_answer_change,
 };

@@ -81,7 +81,7 @@ static void a_failed_allocation_is_told_and_nothing_else(void **state)
     for (size_t i = 0; i < CASES; i++) {
         CLEANUP(api_text_done) struct api_text t;
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", "1", NULL);
+        struct provider_credentials c = api_text_credentials(&t, "maesn", "https://a.b", "1", NULL);
         bool failed = true;
         long n = 0;
         for (; failed; n++) {
@@ -104,7 +104,7 @@ static void an_arena_of_any_size_is_enough_or_not(void **state)
     for (size_t i = 0; i < CASES; i++) {
         CLEANUP(api_text_done) struct api_text t;
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", "1", NULL);
+        struct provider_credentials c = api_text_credentials(&t, "maesn", "https://a.b", "1", NULL);
         enum status status = STATUS_NOMEM;
         for (size_t max = 0; status == STATUS_NOMEM; max += 7) {
             CLEANUP(arena_free_scoped) struct arena *a = arena_new(max);

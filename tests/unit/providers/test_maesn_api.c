@@ -30,7 +30,7 @@ static struct provider_answer answered(int http_status, const char *body)
 
 static void append_list(struct api_text *t, const struct provider_answer answers[], size_t len)
 {
-    struct provider_credentials c = api_text_credentials(t, "https://a.b", NULL, NULL);
+    struct provider_credentials c = api_text_credentials(t, "maesn", "https://a.b", NULL, NULL);
     struct listing l = {.trusted = false};
     for (size_t i = 0; i < len; i++)
         assert_int_equal(maesn.api->read_list(&c, &answers[i], t->arena, &l), STATUS_OK);
@@ -179,7 +179,8 @@ static void a_truncated_list_is_never_trusted(void **state)
     for (size_t len = 0; len < sizeof(whole) - 1; len++) {
         CLEANUP(api_text_done) struct api_text t;
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         struct provider_answer cut = {PROVIDER_ANSWERED, 200, bytes_of(whole, len)};
         struct listing l = {.trusted = false};
         assert_int_equal(maesn.api->read_list(&c, &cut, t.arena, &l), STATUS_OK);
@@ -255,7 +256,8 @@ static void a_huge_list_is_read_up_to_the_bound(void **state)
         for (size_t i = 0; i < len; i++)
             buf_printf(&body, "%s{\"id\":\"%zu\",\"callbackUrl\":\"u\"}", i == 0 ? "" : ",", i);
         buf_append_text(&body, "]}");
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         struct provider_answer answer = {PROVIDER_ANSWERED, 200, buf_bytes(&body)};
         struct listing l = {.trusted = false};
         assert_int_equal(maesn.api->read_list(&c, &answer, t.arena, &l), STATUS_OK);
@@ -346,7 +348,8 @@ static void a_create_is_a_success_only_with_our_url_and_a_secret(void **state)
         CLEANUP(api_text_done) struct api_text t;
         CLEANUP(created_done) struct created created;
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         struct provider_answer answer = answered(creates[i].http_status, creates[i].body);
         assert_int_equal(maesn.api->read_create(&c, &answer, URL, t.arena, &created), STATUS_OK);
         api_text_created(&t, &created);
@@ -364,7 +367,7 @@ static void a_secret_of_unreasonable_length_is_none(void **state)
     buf_init(&body, 1 << 16);
     buf_printf(&body,
                "{\"data\":{\"id\":\"1\",\"callbackUrl\":\"" URL "\",\"secret\":\"%05000d\"}}", 7);
-    struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+    struct provider_credentials c = api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
     struct provider_answer answer = answered(201, buf_text(&body));
     assert_int_equal(maesn.api->read_create(&c, &answer, URL, t.arena, &created), STATUS_OK);
     api_text_created(&t, &created);
@@ -382,7 +385,7 @@ static void a_call_without_an_answer_is_judged_by_how_far_it_came(void **state)
     CLEANUP(created_done) struct created created;
     struct provider_outcome outcome;
     api_text_begin(&t);
-    struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+    struct provider_credentials c = api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
     append_list(&t, &unsent, 1);
     append_list(&t, &unanswered, 1);
     assert_int_equal(maesn.api->read_create(&c, &unsent, URL, t.arena, &created), STATUS_OK);
@@ -431,7 +434,8 @@ static void a_delete_is_done_gone_refused_or_unknown(void **state)
         CLEANUP(api_text_done) struct api_text t;
         struct provider_outcome outcome;
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         struct provider_answer answer = answered(changes[i].http_status, changes[i].body);
         maesn.api->read_change(&c, &answer, &outcome);
         api_text_outcome(&t, &outcome);
@@ -470,7 +474,8 @@ static void a_reason_shows_no_secret_and_little_of_the_body(void **state)
         struct provider_outcome outcome;
         char expected[512];
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         struct provider_answer answer = answered(400, bodies[i].body);
         maesn.api->read_change(&c, &answer, &outcome);
         snprintf(expected, sizeof(expected), "maesn answered 400: %s", bodies[i].shown);

@@ -169,8 +169,9 @@ static void requests_are_as_moneybird_documents_them(void **state)
     struct diag diag = {""};
     api_text_begin(&t);
     const struct provider_api *api = moneybird.api;
-    struct provider_credentials c = api_text_credentials(&t, BASE, "123", "never sent");
-    struct provider_credentials none = api_text_credentials(&t, BASE, NULL, NULL);
+    struct provider_credentials c =
+        api_text_credentials(&t, "moneybird", BASE, "123", "never sent");
+    struct provider_credentials none = api_text_credentials(&t, "moneybird", BASE, NULL, NULL);
     assert_true(specification_set(&wanted.specification, "moneybird", "acme-42", NULL, NULL));
     api_text_request(&t, api->list(&c, 1, t.arena, &r, &diag), &r, &diag);
     api_text_request(&t, api->create(&c, &wanted, URL, t.arena, &r, &diag), &r, &diag);
@@ -270,7 +271,7 @@ static void a_list_is_trusted_only_when_nothing_is_odd(void **state)
         CLEANUP(api_text_done) struct api_text t;
         struct listing l = {.trusted = false};
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, BASE, "123", NULL);
+        struct provider_credentials c = api_text_credentials(&t, "moneybird", BASE, "123", NULL);
         struct provider_answer answer = answered(lists[i].http_status, lists[i].body);
         assert_int_equal(moneybird.api->read_list(&c, &answer, t.arena, &l), STATUS_OK);
         api_text_listing(&t, &l);
@@ -312,7 +313,7 @@ static void a_create_is_a_success_only_with_our_url_and_a_secret(void **state)
         CLEANUP(api_text_done) struct api_text t;
         CLEANUP(created_done) struct created created;
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, BASE, "123", NULL);
+        struct provider_credentials c = api_text_credentials(&t, "moneybird", BASE, "123", NULL);
         struct provider_answer answer = answered(creates[i].http_status, creates[i].body);
         assert_int_equal(moneybird.api->read_create(&c, &answer, URL, t.arena, &created),
                          STATUS_OK);
@@ -327,7 +328,7 @@ static void a_delete_and_an_activation_may_find_nothing(void **state)
     CLEANUP(api_text_done) struct api_text t;
     static const int statuses[] = {204, 200, 404, 500};
     api_text_begin(&t);
-    struct provider_credentials c = api_text_credentials(&t, BASE, "123", NULL);
+    struct provider_credentials c = api_text_credentials(&t, "moneybird", BASE, "123", NULL);
     for (size_t i = 0; i < 4; i++) {
         struct provider_outcome outcome;
         struct provider_answer answer = answered(statuses[i], "");

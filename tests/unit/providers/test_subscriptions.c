@@ -153,8 +153,8 @@ static void every_system_gets_exactly_the_requests_that_maesn_documents(void **s
         declare(&d, row->system, row->company_id, row->environment_name, "all");
         assert_int_equal(maesn.api->expand(&d.account, &no_overrides, t.arena, &e), STATUS_OK);
         assert_int_equal(e.problems_len, 0);
-        struct provider_credentials c =
-            api_text_credentials(&t, "https://api.maesn.dev", e.company_id, e.environment_name);
+        struct provider_credentials c = api_text_credentials(&t, "maesn", "https://api.maesn.dev",
+                                                             e.company_id, e.environment_name);
         for (size_t n = 0; n < e.wanted_len; n++) {
             struct provider_request r;
             struct diag diag = {""};
@@ -180,8 +180,8 @@ static void lists_and_deletes_carry_the_company_and_both_keys(void **state)
     struct diag diag = {""};
     api_text_begin(&t);
     struct provider_credentials c =
-        api_text_credentials(&t, "http://127.0.0.1:8/base", "1", "Pröd/?");
-    struct provider_credentials none = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        api_text_credentials(&t, "maesn", "http://127.0.0.1:8/base", "1", "Pröd/?");
+    struct provider_credentials none = api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
     api_text_request(&t, maesn.api->list(&c, 1, t.arena, &r, &diag), &r, &diag);
     api_text_request(&t, maesn.api->list(&c, 2, t.arena, &r, &diag), &r, &diag);
     api_text_request(&t, maesn.api->list(&none, 1, t.arena, &r, &diag), &r, &diag);
@@ -213,7 +213,8 @@ static void an_id_that_would_change_the_path_is_refused(void **state)
         struct diag diag = {""};
         char expected[128];
         api_text_begin(&t);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         api_text_request(&t, maesn.api->delete (&c, ids[i], t.arena, &r, &diag), &r, &diag);
         snprintf(expected, sizeof(expected),
                  "invalid: the subscription's id: \"%s\" has no place in a URL\n", ids[i]);
@@ -233,7 +234,8 @@ static void a_key_with_a_line_break_starts_no_header_of_its_own(void **state)
         api_text_begin(&t);
         secret_unref(t.account_key);
         assert_int_equal(secret_new(keys[i], &t.account_key, NULL), STATUS_OK);
-        struct provider_credentials c = api_text_credentials(&t, "https://a.b", NULL, NULL);
+        struct provider_credentials c =
+            api_text_credentials(&t, "maesn", "https://a.b", NULL, NULL);
         api_text_request(&t, maesn.api->list(&c, 1, t.arena, &r, &diag), &r, &diag);
         assert_string_equal(buf_text(&t.text), "invalid: the key for X-ACCOUNT-KEY holds a control "
                                                "character, expected one line of text\n");
@@ -250,7 +252,7 @@ static void what_is_too_long_is_refused(void **state)
     char *company = arena_alloc(t.arena, 1026);
     memset(company, 'x', 1025);
     company[1025] = '\0';
-    struct provider_credentials c = api_text_credentials(&t, "https://a.b", company, NULL);
+    struct provider_credentials c = api_text_credentials(&t, "maesn", "https://a.b", company, NULL);
     api_text_request(&t, maesn.api->list(&c, 1, t.arena, &r, &diag), &r, &diag);
     assert_string_equal(buf_text(&t.text), "invalid: companyId is longer than 1024 bytes\n");
 }
