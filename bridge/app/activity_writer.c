@@ -161,13 +161,14 @@ static void take_ready(struct activity_writer *w, struct batch *b, int64_t now_m
 
 /* --- publications -------------------------------------------------------------------------- */
 
-static void on_done(struct publication *pub, enum status status)
+static bool on_done(struct publication *pub, enum status status)
 {
     struct activity_writer *w = pub->owner;
     pthread_mutex_lock(&w->lock);
     w->is_reported = true;
     w->report = status;
     pthread_mutex_unlock(&w->lock);
+    return true;
 }
 
 static void on_release(struct publication *pub)

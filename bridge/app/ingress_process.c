@@ -23,6 +23,9 @@ static const int64_t loop_age_max_ms = 10000;
 /* What a callback noted is in its topic after a second. */
 static const int64_t activity_turn_ms = 1000;
 
+/* The first callbacks find their topics known, if Kafka is there. */
+static const int64_t prefetch_ms = 1000;
+
 struct ingress_process {
     struct process_admin admin;
     const struct settings *settings; /* of the start: every module borrows from them to the end */
@@ -109,6 +112,7 @@ static enum status start_producer(struct ingress_process *p, const struct cluste
         .linger_ms = s->kafka_linger_ms,
         .idempotence = s->kafka_idempotence,
         .deadline_ms = s->ingress_deadline_ms,
+        .prefetch_ms = prefetch_ms,
         .topics = topics.names,
         .topics_len = topics.len,
         .envelope = &p->envelope,

@@ -15,6 +15,8 @@ const char *status_name(enum status status)
         return "busy";
     case STATUS_UNAVAILABLE:
         return "unavailable";
+    case STATUS_REFUSED:
+        return "refused";
     case STATUS_INTERNAL:
         return "internal";
     }

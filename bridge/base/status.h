@@ -10,6 +10,7 @@ enum status {
     STATUS_UNAUTHENTIC, /* signature does not match: reject, say nothing more */
     STATUS_BUSY,        /* our own limit: retry later, nothing was done */
     STATUS_UNAVAILABLE, /* the other side is down: retry with backoff */
+    STATUS_REFUSED,     /* the other side refuses until somebody mends it: alert */
     STATUS_INTERNAL,    /* a bug: alert */
 };
 

@@ -29,6 +29,7 @@ enum exit_code exit_code_of_status(enum status status)
     case STATUS_INVALID:
         return EXIT_CODE_CONFIG;
     case STATUS_UNAVAILABLE:
+    case STATUS_REFUSED:
     case STATUS_BUSY:
         return EXIT_CODE_UNAVAILABLE;
     case STATUS_NOMEM:

@@ -9,8 +9,10 @@ struct event_sink {
      * STATUS_OK: pub->on_done will be, or was, called exactly once.
      * Otherwise nothing was sent and on_done is never called:
      * STATUS_BUSY        the queue is full.
-     * STATUS_UNAVAILABLE a place these records must go to is known to be away, or their topic is
-     * missing. STATUS_NOMEM Thread: any number at once; never blocks.
+     * STATUS_UNAVAILABLE a place these records must go to is known to be away.
+     * STATUS_REFUSED     as that, until somebody mends it: their topic is missing.
+     * STATUS_NOMEM
+     * Thread: any number at once; never blocks.
      */
     enum status (*publish)(struct event_sink *sink, struct publication *pub);
 };

@@ -26,5 +26,6 @@ void publication_abandon(struct publication *pub)
 
 bool publication_is_abandoned(const struct publication *pub)
 {
-    return atomic_load(&pub->abandoned);
+    return atomic_load(&pub->abandoned) ||
+           (pub->origin != NULL && atomic_load(&pub->origin->abandoned));
 }

@@ -29,6 +29,7 @@ static const struct answer_row rows[ANSWERS] = {
     [ANSWER_INTERNAL] = {503, 5, "try again\n", "internal", ANSWER_LOG_UNANSWERED},
     [ANSWER_SINK_BUSY] = {503, 1, "try again\n", "queue-full", ANSWER_LOG_UNANSWERED},
     [ANSWER_SINK_UNAVAILABLE] = {503, 5, "try again\n", "kafka-unavailable", ANSWER_LOG_UNANSWERED},
+    [ANSWER_SINK_REFUSED] = {503, 5, "try again\n", "kafka-refused", ANSWER_LOG_UNANSWERED},
     [ANSWER_NOT_DURABLE] = {503, 5, "try again\n", "not-durable", ANSWER_LOG_UNANSWERED},
     [ANSWER_DEADLINE] = {503, 5, "try again\n", "deadline", ANSWER_LOG_UNANSWERED},
 };
@@ -76,12 +77,16 @@ enum answer answer_of_status(enum status status)
         return ANSWER_SINK_BUSY;
     case STATUS_UNAVAILABLE:
         return ANSWER_SINK_UNAVAILABLE;
+    case STATUS_REFUSED:
+        return ANSWER_SINK_REFUSED;
     }
     return ANSWER_INTERNAL;
 }
 
 enum answer answer_of_report(enum status status)
 {
+    if (status == STATUS_REFUSED)
+        return ANSWER_SINK_REFUSED;
     return status == STATUS_OK ? ANSWER_ACCEPTED : ANSWER_NOT_DURABLE;
 }
 

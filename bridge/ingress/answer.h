@@ -30,10 +30,11 @@ enum answer {
     ANSWER_INTERNAL,
     ANSWER_SINK_BUSY,
     ANSWER_SINK_UNAVAILABLE,
+    ANSWER_SINK_REFUSED,
     ANSWER_NOT_DURABLE,
     ANSWER_DEADLINE,
 };
-#define ANSWERS 23
+#define ANSWERS 24
 
 /* How an answer is logged. */
 enum answer_log {

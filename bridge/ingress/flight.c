@@ -6,13 +6,15 @@
  * published anyway. */
 static const size_t arena_max = 64 * 1024 * 1024;
 
-static void on_done(struct publication *pub, enum status status)
+static bool on_done(struct publication *pub, enum status status)
 {
     struct flight *f = pub->owner;
     f->report = status;
     int waiting = FLIGHT_WAITING;
-    if (atomic_compare_exchange_strong(&f->state, &waiting, FLIGHT_REPORTED))
-        mailbox_push(f->mailbox, &f->node);
+    if (!atomic_compare_exchange_strong(&f->state, &waiting, FLIGHT_REPORTED))
+        return false;
+    mailbox_push(f->mailbox, &f->node);
+    return true;
 }
 
 static void on_release(struct publication *pub)

@@ -326,6 +326,13 @@ static enum answer judge_signature(struct connection *c)
     return answer_of_verification(verification);
 }
 
+/* What was held has waited a part of its time. */
+static int64_t due_mono_ms(const struct connection *c)
+{
+    int64_t since = c->phase == PHASE_HELD ? c->deadline.since_mono_ms : clock_mono_ms();
+    return since + c->loop->shared->opt.deadline_ms;
+}
+
 /* ANSWER_NONE: the sink has it, and its report decides. */
 static enum answer publish(struct connection *c)
 {
@@ -342,6 +349,7 @@ static enum answer publish(struct connection *c)
     if (status != STATUS_OK)
         return answer_of_status(status);
     pub->records_len = events.len;
+    pub->due_mono_ms = due_mono_ms(c);
     return answer_of_status(event_sink_publish(s->opt.sink, pub));
 }
 

@@ -11,6 +11,7 @@ struct custody *custody_new(struct publication *pub)
     custody->pub = publication_ref(pub);
     atomic_init(&custody->pending, pub->records_len + 1);
     atomic_init(&custody->failed, false);
+    atomic_init(&custody->refused, false);
     custody->messages_len = pub->records_len;
     for (size_t i = 0; i < pub->records_len; i++) {
         custody->messages[i].custody = custody;
@@ -36,15 +37,21 @@ static void count_down(struct custody *custody)
 {
     if (atomic_fetch_sub(&custody->pending, 1) != 1)
         return;
-    custody->pub->on_done(custody->pub,
-                          atomic_load(&custody->failed) ? STATUS_UNAVAILABLE : STATUS_OK);
+    enum status status = atomic_load(&custody->refused)  ? STATUS_REFUSED
+                         : atomic_load(&custody->failed) ? STATUS_UNAVAILABLE
+                                                         : STATUS_OK;
+    (void)custody->pub->on_done(custody->pub, status);
     custody_free(custody);
 }
 
-void custody_finish(struct message *m, bool is_durable)
+void custody_finish(struct message *m, enum status status)
 {
-    if (!is_durable)
+    if (status == STATUS_OK || m->ambiguous)
+        atomic_fetch_add(&m->custody->pub->maybe_durable, 1);
+    if (status != STATUS_OK)
         atomic_store(&m->custody->failed, true);
+    if (status == STATUS_REFUSED)
+        atomic_store(&m->custody->refused, true);
     count_down(m->custody);
 }
 

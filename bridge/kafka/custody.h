@@ -23,6 +23,7 @@ struct custody {
     struct publication *pub;
     atomic_size_t pending; /* unfinished messages, and one for the publisher until it is through */
     atomic_bool failed;    /* at least one message is not durable */
+    atomic_bool refused;   /* of those at least one needs somebody to mend something */
     size_t messages_len;
     struct message messages[];
 };
@@ -35,9 +36,9 @@ struct custody *custody_new(struct publication *pub);
 /* When nothing was sent: as if it had never been taken. */
 void custody_cancel(struct custody *custody);
 
-/* One message's fate is known; the last one calls on_done and ends the custody. Thread: any, no
- * lane's lock held. */
-void custody_finish(struct message *m, bool is_durable);
+/* One message's fate is known, STATUS_OK, STATUS_UNAVAILABLE or STATUS_REFUSED; the last one calls
+ * on_done and ends the custody. Thread: any, no lane's lock held. */
+void custody_finish(struct message *m, enum status status);
 
 /* The publisher has handed over all messages. */
 void custody_finish_publisher(struct custody *custody);

@@ -33,6 +33,7 @@ struct flow;
 /* Borrowed as far as they are pointers. */
 struct flow_options {
     int64_t deadline_ms;
+    int64_t stall_ms; /* as in producer_options */
     const struct envelope_options *envelope;
     struct metrics *metrics;
 };

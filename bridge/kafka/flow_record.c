@@ -12,8 +12,9 @@
 /* --- the end of a record -----------------------------------------------------------------------
  */
 
-void flow_record_conclude(struct flow *f, struct message *m, bool is_durable)
+void flow_record_conclude(struct flow *f, struct message *m, enum status status)
 {
+    bool is_durable = status == STATUS_OK;
     enum topic_result result = is_durable     ? TOPIC_ACKED
                                : m->ambiguous ? TOPIC_AMBIGUOUS
                                               : TOPIC_FAILED;
@@ -24,7 +25,7 @@ void flow_record_conclude(struct flow *f, struct message *m, bool is_durable)
             counter_add(f->dead_letters[m->record->reason], 1);
     }
     atomic_fetch_sub(&f->outstanding, 1);
-    custody_finish(m, is_durable);
+    custody_finish(m, status);
 }
 
 void flow_record_log_failed(const struct message *m, const char *error)
@@ -64,13 +65,13 @@ rd_kafka_resp_err_t flow_record_put(struct flow *f, struct message *m, int64_t n
     return err;
 }
 
-/* Chooses the record's partition. f->lock is held. Errors: STATUS_UNAVAILABLE the topic is missing
- * or not known yet. */
+/* Chooses the record's partition. f->lock is held. Errors: STATUS_REFUSED the topic is missing;
+ * STATUS_UNAVAILABLE it is not known yet. */
 static enum status choose_lane(struct flow *f, struct message *m)
 {
     m->topic = topic_map_find(&f->map, m->record->topic);
     if (m->topic == NULL || m->topic->partitions_len == 0)
-        return STATUS_UNAVAILABLE;
+        return m->topic != NULL && m->topic->missing ? STATUS_REFUSED : STATUS_UNAVAILABLE;
     int32_t partitions = m->topic->partitions_len;
     /* As with Java clients a record without a key has no partition of its own. */
     int32_t partition = m->record->key.data == NULL
@@ -138,6 +139,8 @@ static enum status place(struct flow *f, struct message *m, int64_t now,
             return place(f, m, now, ret_err); /* once: a dead letter has none */
         break;
     case VERDICT_OPERATOR:
+        *ret_err = err;
+        return STATUS_REFUSED;
     case VERDICT_FAILED:
         break;
     }
@@ -153,9 +156,10 @@ static enum status choose_lanes(struct flow *f, struct custody *custody, int64_t
         return STATUS_UNAVAILABLE;
     for (size_t i = 0; i < custody->messages_len; i++) {
         struct message *m = &custody->messages[i];
-        if (choose_lane(f, m) != STATUS_OK) {
+        enum status status = choose_lane(f, m);
+        if (status != STATUS_OK) {
             *ret_missing = i;
-            return STATUS_UNAVAILABLE;
+            return status;
         }
         pthread_mutex_lock(&m->lane->lock);
         enum lane_gate gate = lane_gate(m->lane, now);
@@ -189,22 +193,24 @@ static enum status place_all(struct flow *f, struct custody *custody, int64_t no
             atomic_fetch_sub(&f->outstanding, custody->messages_len);
             return status;
         }
-        if (status != STATUS_OK)
-            flow_record_conclude(f, m, false); /* not the last: the publisher counts too */
+        if (status != STATUS_OK) /* not the last: the publisher counts too */
+            flow_record_conclude(f, m,
+                                 status == STATUS_REFUSED ? STATUS_REFUSED : STATUS_UNAVAILABLE);
     }
     return STATUS_OK;
 }
 
 /* Learns of a topic that is not known, or asks again for one that was missing. */
-static enum status miss_topic(struct flow *f, const struct message *m)
+static enum status miss_topic(struct flow *f, const struct message *m, enum status status)
 {
-    LOG(KAFKA_RECORD_FAILED, log_text("topic", m->record->topic),
-        log_text("error", "the topic does not exist, or the brokers did not tell of it yet"));
+    if (status == STATUS_REFUSED)
+        LOG(KAFKA_RECORD_FAILED, log_text("topic", m->record->topic),
+            log_text("error", "the topic does not exist"));
     if (m->topic != NULL)
         scout_want_metadata(f->scout, m->topic->name);
     else if (flow_add_topics(f, &m->record->topic, 1) != STATUS_OK)
         return STATUS_BUSY;
-    return STATUS_UNAVAILABLE;
+    return status;
 }
 
 enum status flow_publish(struct flow *f, struct publication *pub)
@@ -224,7 +230,7 @@ enum status flow_publish(struct flow *f, struct publication *pub)
         return STATUS_OK;
     }
     if (missing != SIZE_MAX)
-        status = miss_topic(f, &custody->messages[missing]);
+        status = miss_topic(f, &custody->messages[missing], status);
     custody_cancel(custody);
     return status;
 }
@@ -274,21 +280,21 @@ void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, rd_kafka_m
         return;
     switch (verdict) {
     case VERDICT_DURABLE:
-        flow_record_conclude(f, m, true);
+        flow_record_conclude(f, m, STATUS_OK);
         return;
     case VERDICT_REFUSED:
         if (goes_alone) {
-            flow_record_conclude(f, m, false); /* nobody waits any more */
+            flow_record_conclude(f, m, STATUS_UNAVAILABLE); /* nobody waits any more */
             return;
         }
         pthread_rwlock_rdlock(&f->lock);
         bool is_sent = flow_record_send_dead_letter(f, m, err);
         pthread_rwlock_unlock(&f->lock);
         if (!is_sent)
-            flow_record_conclude(f, m, false);
+            flow_record_conclude(f, m, STATUS_UNAVAILABLE);
         return;
     case VERDICT_RETURNED:
-        flow_record_conclude(f, m, false);
+        flow_record_conclude(f, m, STATUS_UNAVAILABLE);
         return;
     case VERDICT_OPERATOR:
     case VERDICT_FAILED:
@@ -297,7 +303,7 @@ void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, rd_kafka_m
     flow_record_log_failed(m, rd_kafka_err2str(err));
     if (verdict == VERDICT_OPERATOR)
         scout_want_metadata(f->scout, m->topic->name);
-    flow_record_conclude(f, m, false);
+    flow_record_conclude(f, m, verdict == VERDICT_OPERATOR ? STATUS_REFUSED : STATUS_UNAVAILABLE);
 }
 
 void flow_on_all_brokers_down(void *ctx)

@@ -6,11 +6,6 @@
 #include "bridge/domain/log_events.h"
 #include "bridge/kafka/errors.h"
 
-/* A lane pauses when its oldest record has waited this part of the deadline in the client: late
- * enough for a new leader to be elected and learnt, early enough to take back what was not sent
- * before its callback is answered 503. */
-#define STALL_PERCENT 80
-
 /* A lane whose oldest record has waited this long has its metadata refreshed: an acknowledgement
  * takes a few milliseconds, an election a second. */
 #define SUSPECT_MS 300
@@ -33,16 +28,11 @@ struct purge {
     bool in_flight; /* also what was sent */
 };
 
-static int64_t stall_ms(const struct flow *f)
-{
-    return f->options.deadline_ms * STALL_PERCENT / 100;
-}
-
 static void pause_lane(const struct flow *f, struct lane *lane, const char *why, int64_t now)
 {
     bool was_flowing = lane->state == LANE_FLOWING;
     int64_t wait = lane_wait_ms(lane, now);
-    lane_pause(lane, f->options.deadline_ms - stall_ms(f), now);
+    lane_pause(lane, f->options.deadline_ms - f->options.stall_ms, now);
     if (was_flowing)
         LOG(KAFKA_PARTITION_PAUSED, log_text("topic", lane->topic),
             log_number("partition", lane->partition), log_number("leader", lane->leader),
@@ -78,7 +68,7 @@ static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct pu
 /* The lane's lock is held. */
 static void look_after(struct flow *f, struct lane *lane, int64_t now, struct purge *purge)
 {
-    if (lane_is_stalled(lane, stall_ms(f), now)) {
+    if (lane_is_stalled(lane, f->options.stall_ms, now)) {
         pause_lane(f, lane, "no acknowledgement in time", now);
         purge->is_due = true;
     }
@@ -141,7 +131,7 @@ static void flush_lane(struct flow *f, struct lane *lane, int64_t now)
         if (flushed == FLUSHED_NOTHING)
             return;
         if (flushed == FLUSHED_OVER)
-            flow_record_conclude(f, m, false);
+            flow_record_conclude(f, m, STATUS_UNAVAILABLE);
     }
 }
 

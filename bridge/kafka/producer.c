@@ -11,8 +11,12 @@
 #include "bridge/kafka/cluster.h"
 #include "bridge/kafka/flow.h"
 
-/* How long the start, and a replacement, wait for the brokers' first answer. */
-#define PREFETCH_MS 1000
+/* How long a replacement waits for the brokers' first answer. */
+#define PROOF_MS 1000
+
+/* The default of producer_options.stall_ms: late enough for a new leader to be elected and learnt,
+ * early enough to take back what was not sent before its callback is answered 503. */
+#define STALL_PERCENT 80
 
 /* How often the instance is looked at for a fatal error, and how long a replacement of it is given
  * before another one is made. */
@@ -80,7 +84,7 @@ static enum status make_instance(struct producer *p, struct instance **ret, stru
 static bool instance_is_proven(struct instance *in)
 {
     const struct rd_kafka_metadata *metadata = NULL;
-    if (rd_kafka_metadata(instance_handle(in), 1, NULL, &metadata, PREFETCH_MS) != 0)
+    if (rd_kafka_metadata(instance_handle(in), 1, NULL, &metadata, PROOF_MS) != 0)
         return false;
     rd_kafka_metadata_destroy(metadata);
     return true;
@@ -242,6 +246,7 @@ static enum status assemble(struct producer *p, struct diag *diag)
 {
     const struct flow_options flow_options = {
         .deadline_ms = p->options.deadline_ms,
+        .stall_ms = p->options.stall_ms,
         .envelope = p->options.envelope,
         .metrics = p->options.metrics,
     };
@@ -271,6 +276,8 @@ enum status producer_new(const struct producer_options *opt, struct producer **r
     init_locks(p);
     p->sink.publish = publish;
     p->options = *opt;
+    if (p->options.stall_ms == 0)
+        p->options.stall_ms = opt->deadline_ms * STALL_PERCENT / 100;
     enum status status = cluster_copy(&opt->cluster, &p->cluster);
     if (status == STATUS_OK)
         status = assemble(p, diag);
@@ -281,7 +288,7 @@ enum status producer_new(const struct producer_options *opt, struct producer **r
     }
     p->options.topics = NULL; /* the caller's, no longer needed */
     p->options.topics_len = 0;
-    (void)flow_wait_for_metadata(p->flow, clock_mono_ms() + PREFETCH_MS);
+    (void)flow_wait_for_metadata(p->flow, clock_mono_ms() + p->options.prefetch_ms);
     *ret = p;
     return STATUS_OK;
 }
@@ -294,7 +301,7 @@ struct event_sink *producer_sink(struct producer *p)
 void producer_add_topics(struct producer *p, const char *const *topics, size_t topics_len)
 {
     if (flow_add_topics(p->flow, topics, topics_len) == STATUS_OK)
-        (void)flow_wait_for_metadata(p->flow, clock_mono_ms() + PREFETCH_MS);
+        (void)flow_wait_for_metadata(p->flow, clock_mono_ms() + p->options.prefetch_ms);
 }
 
 bool producer_is_healthy(struct producer *p, struct diag *diag)

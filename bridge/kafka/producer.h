@@ -27,7 +27,10 @@ struct producer_options {
     struct cluster cluster;
     int64_t linger_ms;
     bool idempotence;
-    int64_t deadline_ms;       /* of a callback: nothing stays in librdkafka's queue much longer */
+    int64_t deadline_ms; /* of a callback: nothing stays in librdkafka's queue much longer */
+    int64_t stall_ms;    /* after which a partition that does not acknowledge is paused, and
+                            what was not sent is taken back; 0: 80 % of the deadline */
+    int64_t prefetch_ms; /* how long a start, and new topics, wait for their metadata at most */
     const char *const *topics; /* whose metadata is fetched ahead */
     size_t topics_len;
     const struct envelope_options
@@ -41,10 +44,13 @@ struct producer_options {
  */
 enum status cluster_check(const struct cluster *cluster, struct diag *diag) MUST_CHECK;
 
-/* Starts the producer and its threads; fetches metadata ahead for at most a second, and starts all
- * the same when the brokers are away. Owns:   on STATUS_OK the caller stops it with producer_stop()
- * and frees *ret with producer_free(). Errors: STATUS_INVALID librdkafka refused an option, or a
- * secret file cannot be read; diag says which. STATUS_NOMEM.
+/* Starts the producer and its threads; fetches metadata ahead for at most prefetch_ms, and starts
+ * all the same when the brokers are away.
+ *
+ * Owns:   on STATUS_OK the caller stops it with producer_stop() and frees *ret with
+ *         producer_free().
+ * Errors: STATUS_INVALID librdkafka refused an option, or a secret file cannot be read; diag says
+ *         which. STATUS_NOMEM.
  */
 enum status producer_new(const struct producer_options *opt, struct producer **ret,
                          struct diag *diag) MUST_CHECK;
@@ -60,8 +66,8 @@ struct event_sink *producer_sink(struct producer *p);
  */
 enum status producer_reload(struct producer *p, struct diag *diag) MUST_CHECK;
 
-/* Fetches metadata of further topics ahead, e.g. of routes that came with a reload: for at most a
- * second, so it is called before the routes serve. */
+/* Fetches metadata of further topics ahead, e.g. of routes that came with a reload: for at most
+ * prefetch_ms, so it is called before the routes serve. */
 void producer_add_topics(struct producer *p, const char *const *topics, size_t topics_len);
 
 /* Whether the brokers acknowledge, as far as is known: for /readyz?verbose. */

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "bridge/base/diag.h"
 #include "bridge/domain/publication.h"
 #include "bridge/ops/metrics.h"
 

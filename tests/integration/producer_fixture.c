@@ -45,6 +45,7 @@ void fixture_init(struct fixture *f, unsigned brokers)
                     .key_password_file = ""},
         .linger_ms = 1,
         .deadline_ms = 2500,
+        .prefetch_ms = 1000,
         .topics = topics,
         .topics_len = 1,
         .envelope = &f->envelope,
@@ -72,12 +73,13 @@ size_t fixture_done(struct fixture *f)
     return given_up;
 }
 
-static void on_done(struct publication *pub, enum status status)
+static bool on_done(struct publication *pub, enum status status)
 {
     struct outcome *o = pub->owner;
     o->done_at_mono_ms = clock_mono_ms();
     atomic_store(&o->status, status);
     atomic_fetch_add(&o->done, 1);
+    return true;
 }
 
 static void on_release(struct publication *pub)

@@ -59,7 +59,7 @@ static void a_cold_topic_costs_no_second(void **state)
     fixture_done(&f);
 }
 
-static void a_missing_topic_is_unavailable_at_once_and_found_when_it_is_made(void **state)
+static void a_topic_is_unavailable_at_once_until_it_is_known(void **state)
 {
     (void)state;
     struct fixture f;
@@ -170,7 +170,7 @@ static void a_dead_letter_that_cannot_be_written_is_unavailable(void **state)
     fixture_done(&f);
 }
 
-static void what_an_operator_can_mend_is_unavailable_and_never_a_dead_letter(void **state)
+static void what_an_operator_can_mend_is_refused_and_never_a_dead_letter(void **state)
 {
     (void)state;
     struct fixture f;
@@ -178,7 +178,8 @@ static void what_an_operator_can_mend_is_unavailable_and_never_a_dead_letter(voi
     fixture_start(&f);
     mock_cluster_fail_produce(f.cluster, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1);
     struct outcome *o = fixture_publish(&f, "k", "forbidden", 1);
-    assert_int_equal(outcome_wait(o, 5000), STATUS_UNAVAILABLE);
+    assert_int_equal(outcome_wait(o, 5000), STATUS_REFUSED);
+    assert_int_equal(atomic_load(&o->pub.maybe_durable), 0);
     outcome_free(o);
     char *dump = mock_cluster_dump(f.cluster, DEAD_LETTERS);
     assert_string_equal(dump, "");
@@ -305,12 +306,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_publication_is_done_when_its_record_is_in_kafka),
         cmocka_unit_test(an_array_is_done_once_and_keeps_its_order),
         cmocka_unit_test(a_cold_topic_costs_no_second),
-        cmocka_unit_test(a_missing_topic_is_unavailable_at_once_and_found_when_it_is_made),
+        cmocka_unit_test(a_topic_is_unavailable_at_once_until_it_is_known),
         cmocka_unit_test(a_record_refused_with_its_batch_is_sent_alone_first),
         cmocka_unit_test(a_record_the_broker_refuses_for_good_is_a_durable_dead_letter),
         cmocka_unit_test(a_record_too_large_for_the_client_is_a_dead_letter_without_asking),
         cmocka_unit_test(a_dead_letter_that_cannot_be_written_is_unavailable),
-        cmocka_unit_test(what_an_operator_can_mend_is_unavailable_and_never_a_dead_letter),
+        cmocka_unit_test(what_an_operator_can_mend_is_refused_and_never_a_dead_letter),
         cmocka_unit_test(a_full_queue_is_busy_and_nothing_of_it_is_lost),
         cmocka_unit_test(an_array_that_fits_in_part_is_unavailable_once),
         cmocka_unit_test(changed_credentials_replace_the_producer_without_a_gap),

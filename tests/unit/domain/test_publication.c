@@ -69,12 +69,30 @@ static void a_publication_is_abandoned_for_good(void **state)
     assert_true(publication_is_abandoned(&pub));
 }
 
+static void what_shares_anothers_records_is_abandoned_with_it(void **state)
+{
+    (void)state;
+    struct publication origin, attempt;
+    publication_init(&origin);
+    publication_init(&attempt);
+    attempt.origin = &origin;
+    assert_false(publication_is_abandoned(&attempt));
+    publication_abandon(&attempt);
+    assert_true(publication_is_abandoned(&attempt));
+    assert_false(publication_is_abandoned(&origin));
+    publication_init(&attempt);
+    attempt.origin = &origin;
+    publication_abandon(&origin);
+    assert_true(publication_is_abandoned(&attempt));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_reference_releases),
         cmocka_unit_test(threads_release_it_once),
         cmocka_unit_test(a_publication_is_abandoned_for_good),
+        cmocka_unit_test(what_shares_anothers_records_is_abandoned_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,7 @@ static const struct {
     /* takes Kafka, or a person, to mend */
     {ANSWER_INTERNAL, "HTTP/1.1 503 Service Unavailable", 5, "try again\n"},
     {ANSWER_SINK_UNAVAILABLE, "HTTP/1.1 503 Service Unavailable", 5, "try again\n"},
+    {ANSWER_SINK_REFUSED, "HTTP/1.1 503 Service Unavailable", 5, "try again\n"},
     {ANSWER_NOT_DURABLE, "HTTP/1.1 503 Service Unavailable", 5, "try again\n"},
     {ANSWER_DEADLINE, "HTTP/1.1 503 Service Unavailable", 5, "try again\n"},
 };
@@ -103,6 +104,7 @@ static void our_own_trouble_is_503_and_only_a_good_report_is_200(void **state)
         {STATUS_UNAUTHENTIC, ANSWER_INTERNAL, ANSWER_NOT_DURABLE},
         {STATUS_BUSY, ANSWER_SINK_BUSY, ANSWER_NOT_DURABLE},
         {STATUS_UNAVAILABLE, ANSWER_SINK_UNAVAILABLE, ANSWER_NOT_DURABLE},
+        {STATUS_REFUSED, ANSWER_SINK_REFUSED, ANSWER_SINK_REFUSED},
         {STATUS_INTERNAL, ANSWER_INTERNAL, ANSWER_NOT_DURABLE},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

@@ -74,7 +74,7 @@ static void a_report_comes_through_the_mailbox_with_its_status(void **state)
 {
     struct fixture *f = *state;
     struct flight *flight = make(f, 0);
-    flight->pub.on_done(&flight->pub, STATUS_UNAVAILABLE);
+    assert_true(flight->pub.on_done(&flight->pub, STATUS_UNAVAILABLE));
     struct mailbox_node *node = mailbox_take(f->mailbox);
     assert_non_null(node);
     assert_null(node->next);
@@ -94,7 +94,7 @@ static void an_expired_flight_is_abandoned_and_its_report_goes_nowhere(void **st
     assert_true(publication_is_abandoned(&flight->pub));
     flight_unref(flight);
     assert_int_equal(budget_bytes(f->budget), 10); /* the sink still has the body */
-    flight->pub.on_done(&flight->pub, STATUS_OK);
+    assert_false(flight->pub.on_done(&flight->pub, STATUS_OK));
     assert_null(mailbox_take(f->mailbox));
     publication_unref(&flight->pub);
 }
