@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/scoped.h"
 #include "bridge/kafka/compacted_topic.h"
 #include "bridge/kafka/fenced_writer.h"
 #include "bridge/kafka/membership.h"
@@ -26,20 +27,6 @@
 /* How long anything may take that is expected to happen. */
 #define PATIENCE_MS 20000
 #define SESSION_MS 6000
-
-struct fixture {
-    struct mock_cluster *mock;
-    struct cluster cluster;
-};
-
-static void fixture_init(struct fixture *f, int partitions)
-{
-    f->mock = mock_cluster_new(1);
-    mock_cluster_create_topic(f->mock, TOPIC, partitions);
-    f->cluster = (struct cluster){.brokers = mock_cluster_bootstrap(f->mock),
-                                  .sasl_password_file = "",
-                                  .key_password_file = ""};
-}
 
 static int64_t in_time(void)
 {
@@ -120,13 +107,60 @@ static void on_refused(void *ctx, enum status status, const struct diag *diag)
     note(ctx, "refused %s: %s\n", status_name(status), diag->text);
 }
 
-static struct compacted_topic_options reading(const struct fixture *f, struct script *s)
+/* --- a cluster, and what is made of it ----------------------------------------------------------
+ */
+
+struct fixture {
+    struct mock_cluster *mock;
+    struct cluster cluster;
+    struct script script;
+    struct compacted_topic *reader; /* these three: NULL until they are started */
+    struct fenced_writer *writer;
+    struct membership *member;
+};
+
+static int set_up(void **state, int partitions)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    f->script = (struct script)SCRIPT_INIT;
+    f->mock = mock_cluster_new(1);
+    mock_cluster_create_topic(f->mock, TOPIC, partitions);
+    f->cluster = (struct cluster){.brokers = mock_cluster_bootstrap(f->mock),
+                                  .sasl_password_file = "",
+                                  .key_password_file = ""};
+    *state = f;
+    return 0;
+}
+
+static int one_partition(void **state)
+{
+    return set_up(state, 1);
+}
+
+static int three_partitions(void **state)
+{
+    return set_up(state, 3);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    compacted_topic_free(f->reader);
+    fenced_writer_free(f->writer);
+    membership_free(f->member);
+    mock_cluster_free(f->mock);
+    free(f);
+    return 0;
+}
+
+static struct compacted_topic_options reading(struct fixture *f)
 {
     return (struct compacted_topic_options){
         .cluster = &f->cluster,
         .topic = TOPIC,
         .any_settings = true,
-        .callbacks = {s, on_opened, on_record, on_end, on_caught_up, on_refused},
+        .callbacks = {&f->script, on_opened, on_record, on_end, on_caught_up, on_refused},
     };
 }
 
@@ -143,34 +177,56 @@ static void on_revoked(void *ctx, bool is_lost)
     note(ctx, "revoked %s\n", is_lost ? "lost" : "kept");
 }
 
-static struct membership_options joining(const struct fixture *f, struct script *s)
+static struct membership_options joining(struct fixture *f)
 {
     return (struct membership_options){
         .cluster = &f->cluster,
         .topic = TOPIC,
         .group_id = GROUP,
         .session_timeout_ms = SESSION_MS,
-        .callbacks = {s, on_assigned, on_revoked},
+        .callbacks = {&f->script, on_assigned, on_revoked},
     };
 }
 
-static struct fenced_writer *claim(const struct fixture *f, int32_t partition)
+static void start_reader(struct fixture *f)
 {
-    struct fenced_writer *w = NULL;
     struct diag diag = {0};
-    require(fenced_writer_new(&(struct fenced_writer_options){&f->cluster, TOPIC, partition}, &w,
-                              &diag),
-            &diag);
-    require(fenced_writer_claim(w, in_time(), &diag), &diag);
-    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_READY);
-    return w;
+    const struct compacted_topic_options options = reading(f);
+    require(compacted_topic_new(&options, &f->reader, &diag), &diag);
 }
 
-static void write_one(struct fenced_writer *w, const char *key, const char *value)
+static void read_to_the_end(struct fixture *f)
+{
+    struct diag diag = {0};
+    require(compacted_topic_wait(f->reader, in_time(), &diag), &diag);
+}
+
+static void start_writer(struct fixture *f)
+{
+    struct diag diag = {0};
+    const struct fenced_writer_options options = {&f->cluster, TOPIC, 0};
+    require(fenced_writer_new(&options, &f->writer, &diag), &diag);
+}
+
+static void claim(struct fixture *f)
+{
+    struct diag diag = {0};
+    require(fenced_writer_claim(f->writer, in_time(), &diag), &diag);
+    assert_int_equal(fenced_writer_state(f->writer), FENCED_WRITER_READY);
+}
+
+static void start_member(struct fixture *f)
+{
+    struct diag diag = {0};
+    const struct membership_options options = joining(f);
+    require(membership_new(&options, &f->member, &diag), &diag);
+}
+
+static void write_one(struct fixture *f, const char *key, const char *value)
 {
     struct diag diag = {0};
     const struct fenced_writer_record record = {bytes_of_text(key), bytes_of_text(value)};
-    require(fenced_writer_write(w, &record, 1, in_time(), &diag), &diag);
+    require(fenced_writer_write(f->writer, &record, 1, in_time(), &diag), &diag);
 }
 
 /* --- reading -----------------------------------------------------------------------------------
@@ -178,83 +234,56 @@ static void write_one(struct fenced_writer *w, const char *key, const char *valu
 
 static void what_was_written_before_and_after_the_start_is_told_in_order(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct fenced_writer *w = claim(&f, 0);
-    write_one(w, "a", "1");
-    write_one(w, "a", NULL);
-    struct script s = SCRIPT_INIT;
-    struct compacted_topic *t = NULL;
-    struct diag diag = {0};
-    const struct compacted_topic_options options = reading(&f, &s);
-    require(compacted_topic_new(&options, &t, &diag), &diag);
-    require(compacted_topic_wait(t, in_time(), &diag), &diag);
-    write_one(w, "b", "2");
-    await(&s, "b=2");
-    assert_string_equal(s.text, "opened 1\n0@0 a=1\n0@1 a=\nend 0 after 0\ncaught up\n0@2 b=2\n");
-    compacted_topic_free(t);
-    fenced_writer_free(w);
-    mock_cluster_free(f.mock);
+    struct fixture *f = *state;
+    start_writer(f);
+    claim(f);
+    write_one(f, "a", "1");
+    write_one(f, "a", NULL);
+    start_reader(f);
+    read_to_the_end(f);
+    write_one(f, "b", "2");
+    await(&f->script, "b=2");
+    assert_string_equal(f->script.text,
+                        "opened 1\n0@0 a=1\n0@1 a=\nend 0 after 0\ncaught up\n0@2 b=2\n");
 }
 
 static void a_refresh_of_one_partition_is_answered_for_that_one(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 3);
-    struct script s = SCRIPT_INIT;
-    struct compacted_topic *t = NULL;
-    struct diag diag = {0};
-    const struct compacted_topic_options options = reading(&f, &s);
-    require(compacted_topic_new(&options, &t, &diag), &diag);
-    require(compacted_topic_wait(t, in_time(), &diag), &diag);
-    assert_int_equal(compacted_topic_refresh(t, 2), 1);
-    await(&s, "end 2 after 1\n");
-    assert_int_equal(compacted_topic_refresh(t, 0), 2);
-    await(&s, "end 0 after 2\n");
-    assert_null(strstr(s.text, "end 1 after 1"));
-    compacted_topic_free(t);
-    mock_cluster_free(f.mock);
+    struct fixture *f = *state;
+    start_reader(f);
+    read_to_the_end(f);
+    assert_int_equal(compacted_topic_refresh(f->reader, 2), 1);
+    await(&f->script, "end 2 after 1\n");
+    assert_int_equal(compacted_topic_refresh(f->reader, 0), 2);
+    await(&f->script, "end 0 after 2\n");
+    assert_null(strstr(f->script.text, "end 1 after 1"));
 }
 
 static void a_reader_whose_brokers_are_mute_says_so_in_time_and_stops(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    mock_cluster_freeze(f.mock);
-    struct script s = SCRIPT_INIT;
-    struct compacted_topic *t = NULL;
+    struct fixture *f = *state;
+    mock_cluster_freeze(f->mock);
     struct diag diag = {0};
-    const struct compacted_topic_options options = reading(&f, &s);
-    require(compacted_topic_new(&options, &t, &diag), &diag);
-    assert_int_equal(compacted_topic_wait(t, clock_mono_ms() + 1500, &diag), STATUS_UNAVAILABLE);
+    start_reader(f);
+    assert_int_equal(compacted_topic_wait(f->reader, clock_mono_ms() + 1500, &diag),
+                     STATUS_UNAVAILABLE);
     assert_true(strncmp(diag.text, TOPIC ": ", strlen(TOPIC ": ")) == 0);
     int64_t started = clock_mono_ms();
-    compacted_topic_free(t);
+    compacted_topic_free(TAKE(f->reader));
     assert_true(clock_mono_ms() - started < 5000);
-    assert_string_equal(s.text, "");
-    mock_cluster_thaw(f.mock);
-    mock_cluster_free(f.mock);
+    assert_string_equal(f->script.text, "");
+    mock_cluster_thaw(f->mock);
 }
 
 static void a_reader_goes_on_when_mute_brokers_answer_again(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct script s = SCRIPT_INIT;
-    struct compacted_topic *t = NULL;
-    struct diag diag = {0};
-    const struct compacted_topic_options options = reading(&f, &s);
-    mock_cluster_freeze(f.mock);
-    require(compacted_topic_new(&options, &t, &diag), &diag);
-    assert_int_equal(compacted_topic_wait(t, clock_mono_ms() + 200, NULL), STATUS_UNAVAILABLE);
-    mock_cluster_thaw(f.mock);
-    require(compacted_topic_wait(t, in_time(), &diag), &diag);
-    compacted_topic_free(t);
-    mock_cluster_free(f.mock);
+    struct fixture *f = *state;
+    mock_cluster_freeze(f->mock);
+    start_reader(f);
+    assert_int_equal(compacted_topic_wait(f->reader, clock_mono_ms() + 200, NULL),
+                     STATUS_UNAVAILABLE);
+    mock_cluster_thaw(f->mock);
+    read_to_the_end(f);
 }
 
 /* --- writing -----------------------------------------------------------------------------------
@@ -262,59 +291,47 @@ static void a_reader_goes_on_when_mute_brokers_answer_again(void **state)
 
 static void a_write_that_nobody_answers_makes_the_writer_lost(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct fenced_writer *w = claim(&f, 0);
-    mock_cluster_freeze(f.mock);
+    struct fixture *f = *state;
+    start_writer(f);
+    claim(f);
+    mock_cluster_freeze(f->mock);
     const struct fenced_writer_record record = {BYTES_LITERAL("a"), BYTES_LITERAL("1")};
     struct diag diag = {0};
     int64_t started = clock_mono_ms();
-    assert_int_equal(fenced_writer_write(w, &record, 1, started + 500, &diag), STATUS_UNAVAILABLE);
+    assert_int_equal(fenced_writer_write(f->writer, &record, 1, started + 500, &diag),
+                     STATUS_UNAVAILABLE);
     assert_true(clock_mono_ms() - started < 3000);
-    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_LOST);
+    assert_int_equal(fenced_writer_state(f->writer), FENCED_WRITER_LOST);
     assert_string_equal(diag.text, TOPIC ": partition 0: nobody knows whether it was committed");
-    mock_cluster_thaw(f.mock);
+    mock_cluster_thaw(f->mock);
     diag.text[0] = '\0';
-    assert_int_equal(fenced_writer_write(w, &record, 1, in_time(), &diag), STATUS_UNAVAILABLE);
+    assert_int_equal(fenced_writer_write(f->writer, &record, 1, in_time(), &diag),
+                     STATUS_UNAVAILABLE);
     assert_string_equal(diag.text, TOPIC ": partition 0: the partition is not, or no longer, ours");
-    fenced_writer_free(w);
-    mock_cluster_free(f.mock);
 }
 
 static void a_claim_that_nobody_answers_can_be_made_again(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct fenced_writer *w = NULL;
-    struct diag diag = {0};
-    require(fenced_writer_new(&(struct fenced_writer_options){&f.cluster, TOPIC, 0}, &w, &diag),
-            &diag);
-    mock_cluster_freeze(f.mock);
-    assert_int_equal(fenced_writer_claim(w, clock_mono_ms() + 300, NULL), STATUS_UNAVAILABLE);
-    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_UNCLAIMED);
-    mock_cluster_thaw(f.mock);
-    require(fenced_writer_claim(w, in_time(), &diag), &diag);
-    write_one(w, "a", "1");
-    fenced_writer_free(w);
-    mock_cluster_free(f.mock);
+    struct fixture *f = *state;
+    start_writer(f);
+    mock_cluster_freeze(f->mock);
+    assert_int_equal(fenced_writer_claim(f->writer, clock_mono_ms() + 300, NULL),
+                     STATUS_UNAVAILABLE);
+    assert_int_equal(fenced_writer_state(f->writer), FENCED_WRITER_UNCLAIMED);
+    mock_cluster_thaw(f->mock);
+    claim(f);
+    write_one(f, "a", "1");
 }
 
 static void a_writer_does_not_write_before_its_claim(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct fenced_writer *w = NULL;
+    struct fixture *f = *state;
     struct diag diag = {0};
-    require(fenced_writer_new(&(struct fenced_writer_options){&f.cluster, TOPIC, 0}, &w, &diag),
-            &diag);
+    start_writer(f);
     const struct fenced_writer_record record = {BYTES_LITERAL("a"), BYTES_LITERAL("1")};
-    assert_int_equal(fenced_writer_write(w, &record, 1, in_time(), &diag), STATUS_UNAVAILABLE);
-    assert_int_equal(fenced_writer_state(w), FENCED_WRITER_UNCLAIMED);
-    fenced_writer_free(w);
-    mock_cluster_free(f.mock);
+    assert_int_equal(fenced_writer_write(f->writer, &record, 1, in_time(), &diag),
+                     STATUS_UNAVAILABLE);
+    assert_int_equal(fenced_writer_state(f->writer), FENCED_WRITER_UNCLAIMED);
 }
 
 /* --- sharing -----------------------------------------------------------------------------------
@@ -322,42 +339,28 @@ static void a_writer_does_not_write_before_its_claim(void **state)
 
 static void a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leaves(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 3);
-    struct script s = SCRIPT_INIT;
-    struct membership *m = NULL;
-    struct diag diag = {0};
-    const struct membership_options options = joining(&f, &s);
-    require(membership_new(&options, &m, &diag), &diag);
-    assert_int_equal(membership_deadline_mono_ms(m), 0);
-    await(&s, "assigned 0 1 2\n");
-    assert_true(membership_is_joined(m));
-    int64_t left = membership_deadline_mono_ms(m) - clock_mono_ms();
+    struct fixture *f = *state;
+    start_member(f);
+    assert_int_equal(membership_deadline_mono_ms(f->member), 0);
+    await(&f->script, "assigned 0 1 2\n");
+    assert_true(membership_is_joined(f->member));
+    int64_t left = membership_deadline_mono_ms(f->member) - clock_mono_ms();
     assert_in_range(left, 1, SESSION_MS - MEMBERSHIP_MARGIN_MS);
-    membership_free(m);
-    assert_string_equal(s.text, "assigned 0 1 2\nrevoked kept\n");
-    mock_cluster_free(f.mock);
+    membership_free(TAKE(f->member));
+    assert_string_equal(f->script.text, "assigned 0 1 2\nrevoked kept\n");
 }
 
 static void a_member_whose_coordinator_is_mute_leaves_in_time(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct script s = SCRIPT_INIT;
-    struct membership *m = NULL;
-    struct diag diag = {0};
-    const struct membership_options options = joining(&f, &s);
-    require(membership_new(&options, &m, &diag), &diag);
-    await(&s, "assigned 0\n");
-    mock_cluster_freeze(f.mock);
+    struct fixture *f = *state;
+    start_member(f);
+    await(&f->script, "assigned 0\n");
+    mock_cluster_freeze(f->mock);
     int64_t started = clock_mono_ms();
-    membership_free(m);
+    membership_free(TAKE(f->member));
     assert_true(clock_mono_ms() - started < 9000);
-    assert_string_equal(s.text, "assigned 0\nrevoked kept\n");
-    mock_cluster_thaw(f.mock);
-    mock_cluster_free(f.mock);
+    assert_string_equal(f->script.text, "assigned 0\nrevoked kept\n");
+    mock_cluster_thaw(f->mock);
 }
 
 /* --- options and memory ------------------------------------------------------------------------
@@ -376,16 +379,15 @@ static void options_that_librdkafka_refuses_are_named(void **state)
         {{"bootstrap.servers", "x"},
          "kafka.raw.bootstrap.servers: cannot be set here, use kafka.brokers"},
     };
-    struct script s = SCRIPT_INIT;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct fixture f = {.cluster = {.brokers = "127.0.0.1:1",
-                                              .raw = &rows[i].raw,
-                                              .raw_len = 1,
-                                              .sasl_password_file = "",
-                                              .key_password_file = ""}};
-        const struct compacted_topic_options read = reading(&f, &s);
+        struct fixture f = {.cluster = {.brokers = "127.0.0.1:1",
+                                        .raw = &rows[i].raw,
+                                        .raw_len = 1,
+                                        .sasl_password_file = "",
+                                        .key_password_file = ""}};
+        const struct compacted_topic_options read = reading(&f);
         const struct fenced_writer_options write = {&f.cluster, TOPIC, 0};
-        const struct membership_options join = joining(&f, &s);
+        const struct membership_options join = joining(&f);
         struct compacted_topic *t = NULL;
         struct fenced_writer *w = NULL;
         struct membership *m = NULL;
@@ -411,13 +413,10 @@ static void options_that_librdkafka_refuses_are_named(void **state)
 
 static void without_memory_nothing_is_made(void **state)
 {
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    struct script s = SCRIPT_INIT;
-    const struct compacted_topic_options read = reading(&f, &s);
-    const struct fenced_writer_options write = {&f.cluster, TOPIC, 0};
-    const struct membership_options join = joining(&f, &s);
+    struct fixture *f = *state;
+    const struct compacted_topic_options read = reading(f);
+    const struct fenced_writer_options write = {&f->cluster, TOPIC, 0};
+    const struct membership_options join = joining(f);
     bool failed = true;
     for (long n = 0; failed; n++) {
         struct compacted_topic *t = NULL;
@@ -445,24 +444,28 @@ static void without_memory_nothing_is_made(void **state)
         assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
         membership_free(m);
     }
-    mock_cluster_free(f.mock);
 }
+
+#define T(name) cmocka_unit_test_setup_teardown(name, one_partition, tear_down)
 
 int main(int argc, char **argv)
 {
     mock_cluster_main_if_asked(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_written_before_and_after_the_start_is_told_in_order),
-        cmocka_unit_test(a_refresh_of_one_partition_is_answered_for_that_one),
-        cmocka_unit_test(a_reader_whose_brokers_are_mute_says_so_in_time_and_stops),
-        cmocka_unit_test(a_reader_goes_on_when_mute_brokers_answer_again),
-        cmocka_unit_test(a_write_that_nobody_answers_makes_the_writer_lost),
-        cmocka_unit_test(a_claim_that_nobody_answers_can_be_made_again),
-        cmocka_unit_test(a_writer_does_not_write_before_its_claim),
-        cmocka_unit_test(a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leaves),
-        cmocka_unit_test(a_member_whose_coordinator_is_mute_leaves_in_time),
+        T(what_was_written_before_and_after_the_start_is_told_in_order),
+        cmocka_unit_test_setup_teardown(a_refresh_of_one_partition_is_answered_for_that_one,
+                                        three_partitions, tear_down),
+        T(a_reader_whose_brokers_are_mute_says_so_in_time_and_stops),
+        T(a_reader_goes_on_when_mute_brokers_answer_again),
+        T(a_write_that_nobody_answers_makes_the_writer_lost),
+        T(a_claim_that_nobody_answers_can_be_made_again),
+        T(a_writer_does_not_write_before_its_claim),
+        cmocka_unit_test_setup_teardown(
+            a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leaves, three_partitions,
+            tear_down),
+        T(a_member_whose_coordinator_is_mute_leaves_in_time),
         cmocka_unit_test(options_that_librdkafka_refuses_are_named),
-        cmocka_unit_test(without_memory_nothing_is_made),
+        T(without_memory_nothing_is_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

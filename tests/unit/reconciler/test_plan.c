@@ -119,6 +119,14 @@ static struct sighting *see(struct fixture *f, int64_t age_ms, const char *id)
     return seen;
 }
 
+/* An active subscription, which is at the provider. */
+static struct sighting *have(struct fixture *f, int64_t age_ms, const char *id)
+{
+    struct route_record r = route(age_ms, ROUTE_ACTIVE, id);
+    hold(f, &r);
+    return see(f, age_ms, id);
+}
+
 /* The plan as text, one step a line: what it does to which generation, and what the record is to
  * say. */
 static void expect(struct fixture *f, const char *expected)
@@ -159,18 +167,14 @@ static void what_is_wanted_and_not_there_is_created(void **state)
 static void what_is_there_is_kept_and_nothing_is_written(void **state)
 {
     struct fixture *f = *state;
-    struct route_record r = route(HOUR, ROUTE_ACTIVE, "a");
-    hold(f, &r);
-    see(f, HOUR, "a");
+    have(f, HOUR, "a");
     expect(f, "keep invoice -3600000: as it should be\n");
 }
 
 static void an_expiry_that_the_provider_moved_is_written(void **state)
 {
     struct fixture *f = *state;
-    struct route_record r = route(HOUR, ROUTE_ACTIVE, "a");
-    hold(f, &r);
-    see(f, HOUR, "a")->expires_at_unix_ms = NOW + 300 * DAY;
+    have(f, HOUR, "a")->expires_at_unix_ms = NOW + 300 * DAY;
     expect(f, "keep invoice -3600000: as it should be [active]\n");
 }
 
@@ -240,9 +244,7 @@ static void an_orphan_is_replaced_first_and_deleted_then(void **state)
     expect(f, "wait invoice -60000: waiting for its replacement\n"
               "create invoice -0: the one that is there has no known secret [pending]\n");
 
-    struct route_record keeper = route(SECOND, ROUTE_ACTIVE, "a");
-    hold(f, &keeper);
-    see(f, SECOND, "a");
+    have(f, SECOND, "a");
     expect(f, "delete invoice -60000 orphan: its secret never reached the registry [retiring]\n"
               "keep invoice -1000: as it should be\n");
 }
@@ -276,10 +278,8 @@ static void an_id_that_an_active_route_holds_is_never_deleted(void **state)
     struct route_record old = route(HOUR, ROUTE_RETIRING, "a");
     old.delete_after_unix_ms = NOW - SECOND;
     hold(f, &old);
-    struct route_record r = route(600 * SECOND, ROUTE_ACTIVE, "a");
-    hold(f, &r);
     see(f, HOUR, "a");
-    see(f, 600 * SECOND, "a");
+    have(f, 600 * SECOND, "a");
     expect(f, "wait invoice -3600000: waiting for its replacement\n"
               "keep invoice -600000: as it should be\n");
 }
@@ -289,10 +289,8 @@ static void a_replaced_one_is_retired_and_deleted_after_the_overlap(void **state
     struct fixture *f = *state;
     struct route_record old = route(HOUR, ROUTE_ACTIVE, "a");
     hold(f, &old);
-    struct route_record r = route(10 * SECOND, ROUTE_ACTIVE, "b");
-    hold(f, &r);
     see(f, HOUR, "a");
-    see(f, 10 * SECOND, "b");
+    have(f, 10 * SECOND, "b");
     expect(f, "retire invoice -3600000: replaced by a newer one until +60000 [retiring]\n"
               "keep invoice -10000: as it should be\n");
 
@@ -326,10 +324,8 @@ static void what_was_gone_and_shows_up_again_is_deleted(void **state)
     struct route_record old = route(HOUR, ROUTE_RETIRED, "a");
     old.gone_after_unix_ms = NOW + HOUR;
     hold(f, &old);
-    struct route_record r = route(600 * SECOND, ROUTE_ACTIVE, "b");
-    hold(f, &r);
     see(f, HOUR, "a");
-    see(f, 600 * SECOND, "b");
+    have(f, 600 * SECOND, "b");
     expect(f, "delete invoice -3600000 a: it was gone, and is there again [retiring]\n"
               "keep invoice -600000: as it should be\n");
 }
@@ -373,9 +369,7 @@ static void what_is_not_wanted_is_deleted_under_sync_after_the_delay(void **stat
 static void another_company_is_another_subscription(void **state)
 {
     struct fixture *f = *state;
-    struct route_record r = route(HOUR, ROUTE_ACTIVE, "a");
-    hold(f, &r);
-    see(f, HOUR, "a");
+    have(f, HOUR, "a");
     f->desired.company_id = "2";
     f->observation.scopes[f->observation.scopes_len++] = (struct listed_scope){{"2", NULL}, true};
     expect(f, "keep invoice -3600000: as it should be\n"
@@ -397,9 +391,7 @@ static void what_cannot_be_listed_is_left_as_it_is(void **state)
 static void a_former_url_is_renewed_to_the_new_form(void **state)
 {
     struct fixture *f = *state;
-    struct route_record r = route(HOUR, ROUTE_ACTIVE, "a");
-    hold(f, &r);
-    see(f, HOUR, "a")->is_former = true;
+    have(f, HOUR, "a")->is_former = true;
     expect(f, "keep invoice -3600000: as it should be\n"
               "create invoice -0: the public base URL or the route key has changed [pending]\n");
 }
@@ -409,9 +401,7 @@ static void a_native_webhook_has_the_set_of_events_that_is_wanted(void **state)
     struct fixture *f = *state;
     static const char *two[] = {"contact_changed", "contact_created"};
     static const char *other_two[] = {"contact_changed", "contact_destroyed"};
-    struct route_record r = route(HOUR, ROUTE_ACTIVE, "a");
-    hold(f, &r);
-    struct sighting *seen = see(f, HOUR, "a");
+    struct sighting *seen = have(f, HOUR, "a");
     f->wanted[0].enabled_events = two;
     f->wanted[0].enabled_events_len = 2;
     seen->enabled_events = two;
@@ -479,9 +469,7 @@ static void at_most_one_renewal_is_made_in_0_3_lifetimes(void **state)
 static void a_rotation_replaces_what_was_made_before_it(void **state)
 {
     struct fixture *f = *state;
-    struct route_record r = route(HOUR, ROUTE_ACTIVE, "a");
-    hold(f, &r);
-    see(f, HOUR, "a");
+    have(f, HOUR, "a");
     f->in.rotate_before_unix_ms = NOW - HOUR;
     expect(f, "keep invoice -3600000: as it should be\n");
     f->in.rotate_before_unix_ms = NOW;
