@@ -7,6 +7,8 @@ import pytest
 from harness import environment
 from harness.bridge import Bridge, ConfigDirectory, merged
 from harness.kafka import KafkaCluster
+from harness.maesn import Maesn
+from harness.reconciler import World
 
 # Those that Maesn's sample and the tests' arrays go to; `topics apply` has tests of its own.
 RESOURCES = ("invoice", "customer", "contact", "payment")
@@ -86,6 +88,37 @@ def start_bridge():
         for bridge in bridges:
             bridge.kill()
             bridge.config.remove()
+
+
+@pytest.fixture
+def maesn():
+    server = Maesn()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_world(kafka, maesn):
+    """start_world(accounts, settings): a world in which a reconciler is ready; each that still runs has to stop with 0."""
+    worlds = []
+
+    def start(accounts, settings=None, ready=True, cluster=kafka, **more):
+        world = World(cluster, maesn, f"world{next(numbers)}", accounts, settings, **more)
+        worlds.append(world)
+        world.start(ready)
+        return world
+
+    yield start
+    try:
+        for world in worlds:
+            for bridge in world.bridges:
+                stopped_before = bridge.process.poll() is not None
+                code = bridge.stop()
+                bridge.log()
+                assert stopped_before or code == 0, f"exit code {code}: {bridge.output.read_text()[-3000:]}"
+    finally:
+        for world in worlds:
+            world.stop()
 
 
 @pytest.fixture

@@ -1,51 +1,15 @@
 """The reconciler against Apache Kafka and a Maesn that does what its documents say."""
 
 import hashlib
-import itertools
 import signal
 import time
 
-import pytest
-
 from harness import wait
-from harness.maesn import API_KEY, Maesn
-from harness.reconciler import PUBLIC_URL, World, account
+from harness.maesn import API_KEY
+from harness.reconciler import PUBLIC_URL, account
 from harness.sender import post
 
-numbers = itertools.count(1)
-
 INVOICES = [{"resource": "INVOICE", "events": ["CREATED", "UPDATED"]}]
-
-
-@pytest.fixture
-def maesn():
-    server = Maesn()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def start_world(kafka, maesn):
-    """start_world(accounts, settings): a world in which a reconciler is ready; it has to stop with 0."""
-    worlds = []
-
-    def start(accounts, settings=None, ready=True, **more):
-        world = World(kafka, maesn, f"rec{next(numbers)}", accounts, settings, **more)
-        worlds.append(world)
-        world.start(ready)
-        return world
-
-    yield start
-    try:
-        for world in worlds:
-            for bridge in world.bridges:
-                stopped_before = bridge.process.poll() is not None
-                code = bridge.stop()
-                bridge.log()
-                assert stopped_before or code == 0, f"exit code {code}: {bridge.output.read_text()[-3000:]}"
-    finally:
-        for world in worlds:
-            world.stop()
 
 
 def posted(maesn, name):

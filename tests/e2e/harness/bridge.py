@@ -105,6 +105,7 @@ class Bridge:
     def __init__(self, config, command=("ingress",), environ=None, prefix=()):
         self.config = config
         self.output = config.path / "stderr"
+        self.admin_port = config.admin_port
         self.environ = {**os.environ, **(environ or {})}
         self.command = [*prefix, str(environment.BINARY), *command, "--config", str(config.file)]
         self.process = None
@@ -135,7 +136,7 @@ class Bridge:
     def admin(self, path):
         """(status, text) of a GET at the admin listener; (0, "") while it does not listen."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.config.admin_port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

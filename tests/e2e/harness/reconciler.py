@@ -31,10 +31,11 @@ class World:
         self.token_topic = f"{prefix}.token"
         cluster.create_topics(self.token_topic, partitions=1)
         self.accounts, self.more_settings = accounts, settings
+        self.bridges, self.configs = [], []
         self.config = self._config(accounts, settings)
-        self.bridges, self.configs = [], [self.config]
 
     def _config(self, accounts, settings):
+        actor = f"reconciler-{len(self.configs) + 1}"
         base = merged(self.registry.settings, {
             "kafka": {"brokers": self.cluster.bootstrap},
             "topics": {"token": self.token_topic, "accounts": self.accounts_topic,
@@ -42,8 +43,8 @@ class World:
                        "template": f"{self.prefix}.{{resource}}"},
             "public_base_url": PUBLIC_URL,
             "accounts_dir": "accounts.d",
-            "maesn": {"base_url": self.maesn.url, "api_key_file": "secrets/maesn-api-key"},
-            "moneybird": {"base_url": self.maesn.url},
+            "maesn": {"base_url": self.maesn.url_of(actor), "api_key_file": "secrets/maesn-api-key"},
+            "moneybird": {"base_url": self.maesn.url_of(actor)},
             "reconciler": {"interval_s": 10, "second_look_s": 1, "pending_ttl_s": 60, "delete_delay_s": 1,
                            "overlap_s": 10, "retire_grace_s": 60, "session_timeout_ms": 6000},
             "http": {"timeout_ms": 5000},
@@ -54,6 +55,8 @@ class World:
         config.settings["reconciler"]["admin_listen"] = f"127.0.0.1:{config.admin_port}"
         config.settings["admin"]["listen"] = f"127.0.0.1:{free_ports(1)[0]}"
         config.write("bridge.yaml", json.dumps(config.settings, indent=2))
+        config.actor = actor
+        self.configs.append(config)
         (config.path / "accounts.d").mkdir()
         self.declare(accounts, config)
         return config
@@ -71,9 +74,7 @@ class World:
 
     def start_another(self):
         """One more reconciler of the same registry and accounts; its configuration directory is its own."""
-        config = self._config(self.accounts, self.more_settings)
-        self.configs.append(config)
-        bridge = Bridge(config, command=("reconciler",))
+        bridge = Bridge(self._config(self.accounts, self.more_settings), command=("reconciler",))
         self.bridges.append(bridge)
         return bridge.start()
 
@@ -103,11 +104,14 @@ class World:
             "account": account, "kind": kind, "requested_at_unix_ms": now_ms(), **more})
 
     def start_ingress(self):
-        """An ingress of the same files; its admin port and its log are its own."""
-        bridge = Bridge(self.config)
-        bridge.output = self.config.path / "ingress-stderr"
+        """One more ingress of the same registry, ready. The first one has the files of the first reconciler."""
+        is_first = not any(bridge.command[1] == "ingress" for bridge in self.bridges)
+        config = self.config if is_first else self._config(self.accounts, self.more_settings)
+        bridge = Bridge(config)
+        bridge.output = config.path / "ingress-stderr"
+        bridge.admin_port = int(config.settings["admin"]["listen"].rpartition(":")[2])
         self.bridges.append(bridge)
-        return bridge.spawn()
+        return bridge.start()
 
     def stop(self):
         for bridge in self.bridges:
