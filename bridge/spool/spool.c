@@ -1,0 +1,364 @@
+#include "bridge/spool/spool.h"
+
+#include <stdlib.h>
+
+#include "bridge/base/clock.h"
+#include "bridge/base/scoped.h"
+#include "bridge/domain/log_events.h"
+#include "bridge/spool/flush_time.h"
+#include "bridge/spool/record_codec.h"
+#include "bridge/spool/spool_state.h"
+
+/* Less than one part in so many is left: full enough to tell. */
+enum { ROOM_PARTS = 64 };
+
+/* --- lists ---------------------------------------------------------------------------------- */
+
+void spool_entries_init(struct spool_entries *list)
+{
+    *list = (struct spool_entries){.last = &list->first};
+}
+
+void spool_entries_add(struct spool_entries *list, struct spool_entry *entry)
+{
+    entry->next = NULL;
+    *list->last = entry;
+    list->last = &entry->next;
+}
+
+struct spool_entry *spool_entries_take(struct spool_entries *list)
+{
+    struct spool_entry *entry = list->first;
+    if (entry == NULL)
+        return NULL;
+    list->first = entry->next;
+    if (list->first == NULL)
+        list->last = &list->first;
+    return entry;
+}
+
+uint64_t spool_entry_bytes(const struct spool_entry *entry)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < entry->pub->records_len; i++)
+        bytes += record_codec_payload(&entry->pub->records[i]);
+    return bytes;
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static struct counter *refused(struct metrics *m, const char *reason)
+{
+    return metrics_counter(m, "maesn_bridge_spool_refused_total",
+                           "Callbacks that the spool did not take.",
+                           &(const struct metric_label){"reason", reason}, 1);
+}
+
+static void make_metrics(struct spool_metrics *ret, struct metrics *m)
+{
+    *ret = (struct spool_metrics){
+        .records = metrics_gauge(m, "maesn_bridge_spool_records",
+                                 "Records in the spool that wait for Kafka.", NULL, 0),
+        .bytes = metrics_gauge(m, "maesn_bridge_spool_bytes",
+                               "Bytes of their keys, values and headers.", NULL, 0),
+        .max_bytes = metrics_gauge(m, "maesn_bridge_spool_max_bytes",
+                                   "Most of these bytes that the spool takes.", NULL, 0),
+        .flush_seconds = metrics_gauge(
+            m, "maesn_bridge_spool_flush_seconds",
+            "How long the spool's disk took to make a write durable, measured at start.", NULL, 0),
+        .healthy =
+            metrics_gauge(m, "maesn_bridge_spool_healthy",
+                          "1: the spool takes records. 0: its disk fails, or is full.", NULL, 0),
+        .stored = metrics_counter(m, "maesn_bridge_spool_stored_records_total",
+                                  "Records stored in the spool.", NULL, 0),
+        .deleted =
+            metrics_counter(m, "maesn_bridge_spool_deleted_records_total",
+                            "Records deleted from the spool after Kafka took them.", NULL, 0),
+        .full = refused(m, "full"),
+        .failed = refused(m, "failed"),
+        .commits_failed = metrics_counter(
+            m, "maesn_bridge_spool_failures_total",
+            "Failures of the spool's disk or database, after which it was opened anew.", NULL, 0),
+        .ambiguous = metrics_counter(
+            m, "maesn_bridge_spool_ambiguous_records_total",
+            "Records answered 503 that were found stored after a failure; they are delivered.",
+            NULL, 0),
+        .damaged = metrics_counter(m, "maesn_bridge_spool_damaged_records_total",
+                                   "Records set aside because their checksum is wrong.", NULL, 0),
+        .quarantined = metrics_counter(m, "maesn_bridge_spool_quarantined_total",
+                                       "Damaged databases that were moved aside.", NULL, 0),
+        .commit_seconds = metrics_histogram(m, "maesn_bridge_spool_commit_duration_seconds",
+                                            "How long it took to store a batch durably.", NULL, 0),
+    };
+}
+
+static void measure_flush_time(struct spool *s)
+{
+    struct diag diag = {0};
+    double seconds = 0;
+    enum status status = flush_time_measure(s->storage.directory, FLUSH_TIME_MS, &seconds, &diag);
+    if (status == STATUS_OK)
+        gauge_set(s->metrics.flush_seconds, seconds);
+    LOG(SPOOL_OPENED, log_text("directory", s->storage.directory),
+        log_number("records", (int64_t)spool_records(s)),
+        log_number("bytes", (int64_t)spool_bytes(s)),
+        log_number("flush_us", (int64_t)(seconds * 1e6)),
+        log_text("error", diag.text[0] == '\0' ? NULL : diag.text));
+}
+
+/* The database and its log together stay below twice the quota: the log is cut at one length, and
+ * at four of them whoever reads has to wait. */
+static struct store_limits limits_of(uint64_t max_bytes)
+{
+    const uint64_t log_min = 64 << 10, log_max = 4 << 20;
+    uint64_t log_bytes = max_bytes / 16;
+    log_bytes = log_bytes < log_min ? log_min : log_bytes > log_max ? log_max : log_bytes;
+    return (struct store_limits){
+        .file_bytes = 2 * max_bytes > 4 * log_bytes ? 2 * max_bytes - 4 * log_bytes : 0,
+        .log_bytes = log_bytes,
+        .check_ms = CHECK_MS,
+    };
+}
+
+static void init_locks(struct spool *s)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->reader_lock, NULL);
+}
+
+/* The writer does not run. */
+static void spool_free(struct spool *s)
+{
+    if (s == NULL)
+        return;
+    store_reader_close(s->reader);
+    store_close(s->store);
+    storage_done(&s->storage);
+    buf_done(&s->encoded);
+    free(s->deletes);
+    pthread_mutex_destroy(&s->reader_lock);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    free(s);
+}
+
+DEFINE_CLEANUP(struct spool *, spool_free)
+
+enum status spool_open(const struct spool_options *opt, struct spool **ret, struct diag *diag)
+{
+    CLEANUP(spool_free_scoped) struct spool *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return STATUS_NOMEM;
+    init_locks(s);
+    s->storage = (struct storage){.directory_fd = -1, .lock_fd = -1};
+    s->max_bytes = opt->max_bytes;
+    s->limits = limits_of(opt->max_bytes);
+    s->ctx = opt->ctx;
+    s->on_change = opt->on_change;
+    s->retry_pause_ms = RETRY_MIN_MS;
+    buf_init(&s->encoded, SIZE_MAX / 4);
+    spool_entries_init(&s->waiting);
+    atomic_init(&s->is_at_end, true);
+    enum status status = storage_init(&s->storage, opt->directory, diag);
+    if (status != STATUS_OK)
+        return status;
+    make_metrics(&s->metrics, opt->metrics);
+    gauge_set(s->metrics.max_bytes, (double)s->max_bytes);
+    spool_writer_open(s);
+    measure_flush_time(s);
+    if (pthread_create(&s->writer, NULL, spool_writer_run, s) != 0)
+        return diag_set(diag, STATUS_NOMEM, "the spool's thread cannot be started");
+    *ret = TAKE(s);
+    return STATUS_OK;
+}
+
+void spool_close(struct spool *s)
+{
+    if (s == NULL)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->is_stopping = true;
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->writer, NULL);
+    spool_free(s);
+}
+
+/* --- storing -------------------------------------------------------------------------------- */
+
+/* The lock is held. */
+static enum status judge(struct spool *s, uint64_t bytes)
+{
+    if (s->state == SPOOL_CLOSED || s->is_stopping)
+        return STATUS_UNAVAILABLE;
+    uint64_t taken = s->stored_bytes + s->waiting_bytes;
+    if (s->state == SPOOL_OPEN && taken <= s->max_bytes && bytes <= s->max_bytes - taken)
+        return STATUS_OK;
+    s->is_refusing = true;
+    return STATUS_BUSY;
+}
+
+enum status spool_put(struct spool *s, struct spool_entry *entry)
+{
+    uint64_t bytes = spool_entry_bytes(entry);
+    pthread_mutex_lock(&s->lock);
+    enum status status = judge(s, bytes);
+    if (status == STATUS_OK) {
+        publication_ref(entry->pub);
+        spool_entries_add(&s->waiting, entry);
+        s->waiting_records += entry->pub->records_len;
+        s->waiting_bytes += bytes;
+        pthread_cond_signal(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (status != STATUS_OK)
+        counter_add(status == STATUS_BUSY ? s->metrics.full : s->metrics.failed, 1);
+    return status;
+}
+
+void spool_withdraw(struct spool_entry *entry)
+{
+    atomic_store(&entry->is_withdrawn, true);
+}
+
+/* --- reading and deleting ------------------------------------------------------------------- */
+
+void spool_tell_counts(struct spool *s)
+{
+    uint64_t gone = s->deletes_len;
+    uint64_t records = s->stored_records > gone ? s->stored_records - gone : 0;
+    atomic_store(&s->records_now, records);
+    atomic_store(&s->bytes_now, s->stored_bytes);
+    gauge_set(s->metrics.records, (double)records);
+    gauge_set(s->metrics.bytes, (double)s->stored_bytes);
+    gauge_set(s->metrics.healthy, s->state == SPOOL_OPEN);
+}
+
+/* Adds to what the writer deletes. */
+static enum status add_deletes(struct spool *s, const int64_t *sequences, size_t len)
+{
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&s->lock);
+    if (s->deletes_capacity - s->deletes_len < len) {
+        size_t grown = s->deletes_capacity + len > BATCH_DELETES / 2
+                           ? 2 * (s->deletes_capacity + len)
+                           : BATCH_DELETES;
+        void *moved = realloc(s->deletes, grown * sizeof(*s->deletes));
+        if (moved == NULL)
+            status = STATUS_NOMEM;
+        else {
+            s->deletes = moved;
+            s->deletes_capacity = grown;
+        }
+    }
+    if (status == STATUS_OK && len > 0) {
+        if (s->deletes_len == 0)
+            s->deletes_due_mono_ms = clock_mono_ms() + DELETE_DELAY_MS;
+        memcpy(s->deletes + s->deletes_len, sequences, len * sizeof(*sequences));
+        s->deletes_len += len;
+        spool_tell_counts(s);
+        pthread_cond_signal(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+enum status spool_delete(struct spool *s, const int64_t *sequences, size_t len)
+{
+    return add_deletes(s, sequences, len);
+}
+
+static bool is_closed(struct spool *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool is = s->state == SPOOL_CLOSED;
+    pthread_mutex_unlock(&s->lock);
+    return is;
+}
+
+/* What reading says of the database is the writer's to act upon. */
+static enum status report(struct spool *s, enum status status, const struct diag *diag)
+{
+    if (status == STATUS_INVALID) {
+        pthread_mutex_lock(&s->lock);
+        s->reader_damage = *diag;
+        pthread_cond_signal(&s->changed);
+        pthread_mutex_unlock(&s->lock);
+        return STATUS_UNAVAILABLE;
+    }
+    return status == STATUS_BUSY ? STATUS_UNAVAILABLE : status;
+}
+
+/* reader_lock is held. Steps over rows that cannot be trusted. */
+static enum status read_page(struct spool *s, struct store_range *range, struct arena *a,
+                             struct store_page *page, struct diag *diag)
+{
+    enum status status = STATUS_OK;
+    do {
+        status = store_reader_read(s->reader, range, a, page, diag);
+        if (status != STATUS_OK || page->damage.sequence == 0)
+            return status;
+        status = add_deletes(s, (const int64_t[]){-page->damage.sequence}, 1);
+        range->after = page->damage.sequence;
+    } while (status == STATUS_OK && page->len == 0);
+    return status;
+}
+
+enum status spool_read(struct spool *s, int64_t after, size_t max, size_t max_bytes,
+                       struct arena *a, struct spooled_record **ret, size_t *ret_len)
+{
+    struct diag diag = {0};
+    struct store_page page = {0};
+    struct store_range range = {.after = after, .max = max, .max_bytes = max_bytes};
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&s->reader_lock);
+    if (is_closed(s))
+        status = STATUS_UNAVAILABLE;
+    else if (s->reader == NULL)
+        status = store_reader_open(s->storage.database, &s->reader, &diag);
+    /* Before it is looked: what is stored from here on, the writer tells. */
+    atomic_store(&s->is_at_end, true);
+    if (status == STATUS_OK)
+        status = read_page(s, &range, a, &page, &diag);
+    pthread_mutex_unlock(&s->reader_lock);
+    if (status != STATUS_OK)
+        return report(s, status, &diag);
+    if (!page.is_at_end)
+        atomic_store(&s->is_at_end, false);
+    *ret = page.records;
+    *ret_len = page.len;
+    return STATUS_OK;
+}
+
+/* --- telling -------------------------------------------------------------------------------- */
+
+uint64_t spool_records(const struct spool *s)
+{
+    return atomic_load(&s->records_now);
+}
+
+uint64_t spool_bytes(const struct spool *s)
+{
+    return atomic_load(&s->bytes_now);
+}
+
+bool spool_is_healthy(const struct spool *spool, struct diag *diag)
+{
+    struct spool *s = (struct spool *)spool; /* its lock is taken, nothing is changed */
+    pthread_mutex_lock(&s->lock);
+    bool is_open = s->state == SPOOL_OPEN;
+    uint64_t taken = s->stored_bytes + s->waiting_bytes;
+    bool has_room = taken + s->max_bytes / ROOM_PARTS < s->max_bytes;
+    if (!is_open)
+        (void)diag_set(diag, STATUS_UNAVAILABLE, "%s", s->why.text);
+    else if (!has_room)
+        (void)diag_set(diag, STATUS_BUSY, "the spool is full: %llu of %llu bytes",
+                       (unsigned long long)taken, (unsigned long long)s->max_bytes);
+    pthread_mutex_unlock(&s->lock);
+    return is_open && has_room;
+}
