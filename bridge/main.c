@@ -8,6 +8,7 @@
 #include "bridge/cli/dev.h"
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
+#include "bridge/cli/plan.h"
 #include "bridge/cli/reconciler.h"
 #include "bridge/cli/registry_export.h"
 #include "bridge/cli/registry_import.h"
@@ -27,6 +28,7 @@ static const struct command *const commands[] = {
     &dev_command,
     &ingress_command,
     &keygen_command,
+    &plan_command,
     &reconciler_command,
     &registry_export_command,
     &registry_import_command,

@@ -6,9 +6,6 @@
 #include "bridge/app/version.h"
 #include "bridge/base/scoped.h"
 
-/* A call that could not begin within this time is given up: its pass comes again. */
-static const int64_t start_within_ms = 60000;
-
 /* Source: developer.moneybird.com, "Throttling", 2026: 150 requests every 5 minutes. */
 static const int64_t moneybird_window_ms = 300000;
 
@@ -19,6 +16,7 @@ static const char *const base_providers[BASES] = {
 };
 
 /* HTTP codes of a class have one series, but those that decide something. */
+#define CODE_NONE 0
 #define CODES 8
 static const char *const codes[CODES] = {"none", "2xx", "3xx", "401", "403", "429", "4xx", "5xx"};
 
@@ -44,7 +42,7 @@ struct provider_http {
 static size_t code_index(const struct http_attempt *a)
 {
     if (a->outcome != HTTP_ANSWERED)
-        return 0;
+        return CODE_NONE;
     switch (a->code) {
     case 401:
         return 3;
@@ -144,9 +142,9 @@ static enum status make_calls(struct provider_http *h, const struct provider_htt
         .http = {.ctx = h->client, .submit = submit, .cancel = cancel},
         .bases =
             {
-                {base_providers[BASE_MAESN], s->maesn_base_url, start_within_ms},
+                {base_providers[BASE_MAESN], s->maesn_base_url, opt->start_within_ms},
                 {base_providers[BASE_MONEYBIRD], s->moneybird_base_url,
-                 moneybird_window_ms + start_within_ms},
+                 moneybird_window_ms + opt->start_within_ms},
             },
         .bases_len = BASES,
     };
@@ -182,6 +180,21 @@ const struct provider_calls *provider_http_port(struct provider_http *h)
 void provider_http_set_maesn_key(struct provider_http *h, struct secret *api_key)
 {
     reconciler_calls_set_api_key(h->calls, base_providers[BASE_MAESN], api_key);
+}
+
+void provider_http_count(const struct provider_http *h, uint64_t *ret_attempts,
+                         uint64_t *ret_answered)
+{
+    *ret_attempts = *ret_answered = 0;
+    for (int base = 0; base < BASES; base++) {
+        for (int method = 0; method < METHODS; method++) {
+            for (int code = 0; code < CODES; code++) {
+                uint64_t attempts = counter_value(h->requests[base][method][code]);
+                *ret_attempts += attempts;
+                *ret_answered += code == CODE_NONE ? 0 : attempts;
+            }
+        }
+    }
 }
 
 void provider_http_stop(struct provider_http *h)

@@ -13,7 +13,8 @@ struct provider_http_options {
     const struct settings *settings; /* of the start */
     struct task_loop *loop;          /* the passes' */
     struct metrics *metrics;
-    size_t calls_max; /* at once and waiting */
+    size_t calls_max;        /* at once and waiting */
+    int64_t start_within_ms; /* a call that could not begin for so long is given up */
     void *ctx;
     bool (*may_send)(void *ctx, uint64_t owner); /* of http_client_options */
 };
@@ -30,6 +31,11 @@ const struct provider_calls *provider_http_port(struct provider_http *h);
 /* Calls Maesn with this key from now on; takes a reference. NULL: none. Thread: the loop's, or
  * before it has anything to do. */
 void provider_http_set_maesn_key(struct provider_http *h, struct secret *api_key);
+
+/* How many attempts were made to call a provider, and how many of them were answered at all.
+ * Thread: any. */
+void provider_http_count(const struct provider_http *h, uint64_t *ret_attempts,
+                         uint64_t *ret_answered);
 
 /* Cuts every call; that is told to the loop, which still runs. */
 void provider_http_stop(struct provider_http *h);

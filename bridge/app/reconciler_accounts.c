@@ -515,6 +515,24 @@ struct reconciler_account *reconciler_accounts_revoke(struct reconciler_accounts
     return found;
 }
 
+bool reconciler_accounts_can_read(const struct reconciler_account *account, struct diag *diag)
+{
+    if (account->unreadable > 0)
+        diag_set(diag, STATUS_INVALID, "%zu of its records in the registry cannot be read",
+                 account->unreadable);
+    else if (account->by_files == NULL && account->is_undecipherable)
+        diag_set(diag, STATUS_INVALID, "its declaration in the accounts topic cannot be read");
+    else
+        return true;
+    return false;
+}
+
+bool reconciler_accounts_is_gone(const struct reconciler_account *account)
+{
+    return account->declared == NULL && account->state.record == NULL &&
+           account->state.routes_len == 0;
+}
+
 /* --- life -------------------------------------------------------------------------------------
  */
 

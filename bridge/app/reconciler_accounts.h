@@ -100,6 +100,13 @@ struct reconciler_account *reconciler_accounts_request_take(struct reconciler_ac
 struct reconciler_account *reconciler_accounts_revoke(struct reconciler_accounts *a,
                                                       const char *account, int64_t at_unix_ms);
 
+/* Whether all that is known of the account can be read; diag, which may be NULL, says what cannot.
+ */
+bool reconciler_accounts_can_read(const struct reconciler_account *account, struct diag *diag);
+
+/* Whether nothing is left to look after: it is not declared, and the registry has nothing of it. */
+bool reconciler_accounts_is_gone(const struct reconciler_account *account);
+
 /* NULL: there is none. */
 struct reconciler_account *reconciler_accounts_find(const struct reconciler_accounts *a,
                                                     const char *account);

@@ -140,12 +140,19 @@ static void assign(void *ctx)
     }
 }
 
+static void tell_share(const struct reconciler_feed *f, size_t partitions)
+{
+    if (f->options.on_share != NULL)
+        f->options.on_share(f->options.ctx, partitions, (size_t)f->partitions_len);
+}
+
 static void on_assigned(void *ctx, const int32_t partitions[], size_t len)
 {
     struct reconciler_feed *f = ctx;
     struct assignment a = {f, partitions, len};
     LOG(PARTITIONS_ASSIGNED, log_number("partitions", (int64_t)len));
     task_loop_call(f->options.loop, assign, &a);
+    tell_share(f, len);
 }
 
 static void revoke(void *ctx)
@@ -234,6 +241,8 @@ static void on_caught_up(void *ctx)
     LOG(REGISTRY_LOADED, log_text("topic", f->options.topic),
         log_number("accounts", (int64_t)reconciler_accounts_len(f->options.accounts)),
         log_number("duration_ms", clock_mono_ms() - f->started_at_mono_ms));
+    if (f->options.on_known != NULL)
+        f->options.on_known(f->options.ctx);
     join_if_ready(f);
 }
 

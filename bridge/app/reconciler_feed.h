@@ -17,6 +17,11 @@ struct reconciler_feed_options {
     int64_t session_timeout_ms;
     struct reconciler_accounts *accounts;
     struct metrics *metrics;
+    /* All that was there before is known. Thread: the loop's. May be NULL. */
+    void (*on_known)(void *ctx);
+    /* The group has given us so many of all partitions. May be NULL. Thread: the membership's. */
+    void (*on_share)(void *ctx, size_t partitions, size_t all);
+    void *ctx;
 };
 
 /* Nothing is read before reconciler_feed_start().

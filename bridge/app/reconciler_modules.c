@@ -10,6 +10,12 @@
 /* Passes at once for each call at once: while one waits for a commit another one calls. */
 #define PASSES_PER_CALL 4
 
+/* A call that could not begin within this time is given up: its pass comes again. */
+static const int64_t start_within_ms = 60000;
+
+/* The registry, the accounts, and the TOKEN events. */
+#define TOPICS 3
+
 DEFINE_CLEANUP(struct secret *, secret_unref)
 
 /* --- what the modules ask of each other ----------------------------------------------------- */
@@ -89,6 +95,7 @@ static enum status start_http(struct reconciler_modules *m, const struct setting
         .loop = m->loop,
         .metrics = m->metrics,
         .calls_max = (size_t)s->reconciler_concurrency * PASSES_PER_CALL + 1,
+        .start_within_ms = m->start_within_ms == 0 ? start_within_ms : m->start_within_ms,
         .ctx = m,
         .may_send = may_send,
     };
@@ -119,11 +126,42 @@ static enum status make_passes(struct reconciler_modules *m, const struct settin
         .writer = reconciler_writer_port(m->writer),
         .reconciler = &m->options,
         .metrics = m->metrics,
+        .purpose = m->purpose,
+        .only_account = m->only_account,
+        .listener = m->listener,
         .passes_max = (size_t)s->reconciler_concurrency * PASSES_PER_CALL,
         .ctx = m,
         .on_records_unknown = on_records_unknown,
     };
     return reconciler_passes_new(&opt, &m->passes);
+}
+
+void reconciler_modules_begin(struct reconciler_modules *m)
+{
+    if (m->purpose == PASSES_PLAN)
+        reconciler_passes_begin(m->passes);
+    else
+        reconciler_feed_allow_joining(m->feed);
+}
+
+/* Nothing is judged by half of what is known: an account that is declared at run time would seem to
+ * be no longer declared, one whose key was revoked to be fine. */
+static void on_known(void *ctx)
+{
+    struct reconciler_modules *m = ctx;
+    if (++m->topics_known < TOPICS)
+        return;
+    if (m->on_known != NULL)
+        m->on_known(m->ctx);
+    else
+        reconciler_modules_begin(m);
+}
+
+static void on_share(void *ctx, size_t partitions, size_t all)
+{
+    struct reconciler_modules *m = ctx;
+    if (m->on_share != NULL)
+        m->on_share(m->ctx, partitions, all);
 }
 
 static enum status make_feed(struct reconciler_modules *m, const struct settings *s)
@@ -136,14 +174,11 @@ static enum status make_feed(struct reconciler_modules *m, const struct settings
         .session_timeout_ms = s->reconciler_session_timeout_ms,
         .accounts = m->accounts,
         .metrics = m->metrics,
+        .on_known = on_known,
+        .on_share = on_share,
+        .ctx = m,
     };
     return reconciler_feed_new(&opt, &m->feed);
-}
-
-static void on_known(void *ctx)
-{
-    struct reconciler_modules *m = ctx;
-    reconciler_feed_allow_joining(m->feed);
 }
 
 static enum status start_accounts_topic(struct reconciler_modules *m, const struct settings *s,
@@ -172,6 +207,8 @@ static enum status start_token_topic(struct reconciler_modules *m, const struct 
         .topic = s->topics_token,
         .accounts = m->accounts,
         .passes = m->passes,
+        .on_known = on_known,
+        .ctx = m,
     };
     return reconciler_token_topic_new(&opt, &m->token_topic, diag);
 }
@@ -319,8 +356,17 @@ enum status reconciler_modules_start(struct reconciler_modules *m, struct diag *
     return status;
 }
 
+/* What no partition that is given up would end. */
+static void end_planning(void *ctx)
+{
+    struct reconciler_modules *m = ctx;
+    reconciler_passes_end(m->passes);
+}
+
 void reconciler_modules_stop(struct reconciler_modules *m)
 {
+    if (m->passes != NULL && m->purpose == PASSES_PLAN)
+        task_loop_call(m->loop, end_planning, m);
     if (m->token_topic != NULL)
         reconciler_token_topic_stop(m->token_topic);
     if (m->accounts_topic != NULL)

@@ -13,6 +13,18 @@ struct reconciler_modules {
     const struct settings *settings; /* of the start: borrowed to the end */
     struct metrics *metrics;
     bool any_topic_settings;
+    enum passes_purpose purpose;
+    const char *only_account;             /* of reconciler_passes_options */
+    const struct pass_listener *listener; /* likewise */
+    int64_t start_within_ms;              /* of provider_http_options; 0: what suits a process */
+    /* All that was in the topics before is known: passes of PASSES_PLAN may begin, of the others
+     * the group may be joined. NULL: they do. Thread: the loop's. */
+    void (*on_known)(void *ctx);
+    void (*on_share)(void *ctx, size_t partitions, size_t all); /* of reconciler_feed_options */
+    void *ctx;
+
+    /* What is known: the loop's. */
+    unsigned topics_known;
 
     struct cluster_settings cluster;
     struct reconciler_options options;
@@ -31,11 +43,14 @@ struct reconciler_modules {
 };
 
 /* Reads the key files, and starts everything; the group is joined later, when the registry has been
- * read. settings, metrics and any_topic_settings are set before, all else is zero.
+ * read. What stands before `topics_known` is set before, all else is zero.
  * Owns:   the caller ends it with reconciler_modules_stop() and reconciler_modules_done(), also
  * after an error. Errors: STATUS_INVALID a key file is faulty, or the settings do not fit. As those
  * of the modules; diag says why. */
 enum status reconciler_modules_start(struct reconciler_modules *m, struct diag *diag) MUST_CHECK;
+
+/* After on_known(): the passes may begin, or the group is joined. Thread: the loop's. */
+void reconciler_modules_begin(struct reconciler_modules *m);
 
 /* Puts in force what may change without a restart: declarations, account keys, the API key and the
  * keyring. Errors: STATUS_INVALID a key file is faulty: all stays as it was. STATUS_NOMEM. */

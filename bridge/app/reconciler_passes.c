@@ -7,7 +7,6 @@
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/reconciler/api_key_watch.h"
-#include "bridge/reconciler/guard.h"
 
 /* How soon after its last one an account may have another pass, whatever asks for it: a bound on
  * what a mistake can cost the provider. */
@@ -36,8 +35,10 @@ struct reconciler_passes {
     struct task_timer timer;
     atomic_size_t running;
     bool is_draining;
+    bool has_begun; /* PASSES_PLAN: what is to be known is known */
 
     int64_t surveyed_mono_ms; /* 0: the survey is to be made anew */
+    struct guard_count guard; /* by the last one */
     bool withholds_deletes;
 
     struct api_key_watch maesn_key;    /* the one API key there is */
@@ -52,6 +53,21 @@ struct reconciler_passes {
 };
 
 static void turn(struct task_timer *timer);
+
+static const struct pass_listener nobody;
+
+static const struct pass_listener *listener_of(const struct reconciler_passes *p)
+{
+    return p->options.listener == NULL ? &nobody : p->options.listener;
+}
+
+/* Whether the account is looked after here: the partition is led, or it is only looked at. */
+static bool looks_after(const struct reconciler_passes *p, const struct reconciler_account *account)
+{
+    return p->options.purpose == PASSES_PLAN
+               ? p->has_begun
+               : reconciler_accounts_leads(p->options.accounts, account->partition);
+}
 
 static int64_t now_unix_ms(void *ctx)
 {
@@ -85,7 +101,7 @@ static void survey_account(void *ctx, struct reconciler_account *account)
 {
     struct survey *s = ctx;
     const struct account_state *state = &account->state;
-    if (!reconciler_accounts_leads(s->passes->options.accounts, account->partition)) {
+    if (!looks_after(s->passes, account)) {
         s->guard.desired += account->declared == NULL ? 0 : account->declared->desired.wanted_len;
         return;
     }
@@ -119,6 +135,7 @@ static void survey(struct reconciler_passes *p)
     p->surveyed_mono_ms = now;
     struct survey s = {.passes = p};
     reconciler_accounts_each(p->options.accounts, survey_account, &s);
+    p->guard = s.guard;
     bool withholds = p->options.reconciler->policy == POLICY_SYNC && guard_holds(&s.guard);
     if (withholds && !p->withholds_deletes)
         LOG(DELETES_SUSPENDED, log_number("active", (int64_t)s.guard.active),
@@ -127,15 +144,41 @@ static void survey(struct reconciler_passes *p)
     tell_survey(p, &s);
 }
 
+bool reconciler_passes_withhold(struct reconciler_passes *p, struct guard_count *ret)
+{
+    p->surveyed_mono_ms = 0;
+    survey(p);
+    *ret = p->guard;
+    return p->withholds_deletes;
+}
+
 /* --- when a pass is due -----------------------------------------------------------------------
  */
+
+static bool is_meant(const struct reconciler_passes *p, const struct reconciler_account *account)
+{
+    return p->options.only_account == NULL || strcmp(p->options.only_account, account->id) == 0;
+}
 
 /* An account for whose records a key is missing waits for it. */
 static bool may_have_passes(const struct reconciler_passes *p,
                             const struct reconciler_account *account)
 {
-    return reconciler_accounts_leads(p->options.accounts, account->partition) &&
-           account->unreadable == 0 && (account->by_files != NULL || !account->is_undecipherable);
+    return is_meant(p, account) && looks_after(p, account) &&
+           reconciler_accounts_can_read(account, NULL);
+}
+
+/* Whether its pass has come to an end that another one would not change. */
+static bool had_its_pass(const struct reconciler_account *account)
+{
+    return account->last_ended_unix_ms != 0 && account->last.end != PASS_NOT_OWNED &&
+           account->last.end != PASS_RECORDS_UNKNOWN;
+}
+
+/* Whether a pass is to follow on the last one, by itself. */
+static bool has_more(const struct reconciler_passes *p, const struct reconciler_account *account)
+{
+    return p->options.purpose == PASSES_KEEP || account->slot.is_nudged || !had_its_pass(account);
 }
 
 /* When the next pass is wanted, on the monotonic clock; 0: in its turn. */
@@ -152,7 +195,7 @@ static int64_t again_at_mono_ms(const struct pass_result *result, int64_t now_mo
 static void schedule_next(struct reconciler_passes *p, struct reconciler_account *account)
 {
     int64_t now = clock_mono_ms();
-    if (may_have_passes(p, account))
+    if (may_have_passes(p, account) && has_more(p, account))
         schedule_put_back(&p->schedule, &account->slot, now, again_at_mono_ms(&account->last, now));
     else
         schedule_remove(&p->schedule, &account->slot);
@@ -224,13 +267,19 @@ static void on_plan(void *ctx, const struct plan *plan)
     for (size_t i = 0; i < plan->len; i++)
         differences += plan_step_is_difference(&plan->steps[i]);
     running->account->differences = differences;
+    const struct pass_listener *listener = listener_of(running->passes);
+    if (listener->on_plan != NULL)
+        listener->on_plan(listener->ctx, running->account, plan);
 }
 
 static void on_call(void *ctx, enum call_kind kind, const struct callback_url *url,
                     const struct provider_outcome *outcome)
 {
     struct running_pass *running = ctx;
+    const struct pass_listener *listener = listener_of(running->passes);
     struct counter *counter = running->passes->actions[kind].by_verdict[outcome->verdict];
+    if (listener->on_call != NULL)
+        listener->on_call(listener->ctx, running->account, kind, url, outcome);
     if (kind == CALL_LIST)
         return;
     counter_add(counter, 1);
@@ -274,11 +323,15 @@ static void stop_pass(struct reconciler_passes *p, struct reconciler_account *ac
     atomic_fetch_sub(&p->running, 1);
 }
 
-/* Whether nothing is left to look after. */
-static bool is_gone(const struct reconciler_account *account)
+/* What came of the pass that is over, or of the one that may not begin. */
+static void note_end(struct reconciler_passes *p, struct reconciler_account *account,
+                     const struct pass_result *result)
 {
-    return account->declared == NULL && account->state.record == NULL &&
-           account->state.routes_len == 0;
+    const struct pass_listener *listener = listener_of(p);
+    account->last = *result;
+    account->last_ended_unix_ms = clock_unix_ms();
+    if (listener->on_end != NULL)
+        listener->on_end(listener->ctx, account);
 }
 
 static void on_end(void *ctx, const struct pass_result *result)
@@ -287,14 +340,13 @@ static void on_end(void *ctx, const struct pass_result *result)
     struct reconciler_passes *p = running->passes;
     struct reconciler_account *account = running->account;
     int32_t partition = account->partition;
-    account->last = *result;
-    account->last_ended_unix_ms = clock_unix_ms();
+    note_end(p, account, result);
     stop_pass(p, account);
     schedule_next(p, account);
     judge_key(p, account, &account->last);
     tell_end(p, account, &account->last);
     bool is_unknown = account->last.end == PASS_RECORDS_UNKNOWN;
-    if (is_gone(account))
+    if (reconciler_accounts_is_gone(account))
         schedule_remove(&p->schedule, &account->slot);
     reconciler_accounts_tidy(p->options.accounts, account);
     turn_soon(p);
@@ -331,6 +383,7 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
         .calls = p->options.calls,
         .writer = p->options.writer,
         .now_unix_ms = now_unix_ms,
+        .only_plans = p->options.purpose == PASSES_PLAN,
         .withholds_deletes = p->withholds_deletes,
         .retries_blocked = retries_block(p, account),
         .on_plan = on_plan,
@@ -360,13 +413,27 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
 /* --- the turn ---------------------------------------------------------------------------------
  */
 
+/* Where no turn comes again, that is the end. */
+static void put_off(struct reconciler_passes *p, struct reconciler_account *account)
+{
+    struct pass_result result = {.end = PASS_RETRY_LATER};
+    if (p->options.purpose == PASSES_KEEP) {
+        schedule_put_back(&p->schedule, &account->slot, clock_mono_ms(), 0);
+        return;
+    }
+    diag_set(&result.reason, STATUS_UNAUTHENTIC,
+             "not asked for: the provider refuses the API key on other accounts");
+    note_end(p, account, &result);
+    schedule_remove(&p->schedule, &account->slot);
+}
+
 /* Puts off what cannot begin now: the API key is refused, or memory is short. */
 static void start_due(struct reconciler_passes *p, struct reconciler_account *account)
 {
     int64_t now = clock_mono_ms();
     if (needs_api_key(account) &&
         !api_key_watch_may_call(&p->maesn_key, now, p->options.reconciler->interval_ms))
-        schedule_put_back(&p->schedule, &account->slot, now, 0);
+        put_off(p, account);
     else if (start_pass(p, account) != STATUS_OK)
         schedule_put_back(&p->schedule, &account->slot, now, now + again_min_ms);
 }
@@ -402,17 +469,23 @@ struct leading {
 static void wake_led(void *ctx, struct reconciler_account *account)
 {
     const struct leading *l = ctx;
-    if (account->partition == l->partition)
+    bool is_due = l->passes->options.purpose == PASSES_KEEP || !had_its_pass(account);
+    if (account->partition == l->partition && is_due)
         reconciler_passes_wake(l->passes, account);
+}
+
+static void stop_each(void *ctx, struct reconciler_account *account)
+{
+    struct reconciler_passes *p = ctx;
+    stop_pass(p, account);
+    schedule_remove(&p->schedule, &account->slot);
 }
 
 static void stop_led(void *ctx, struct reconciler_account *account)
 {
     const struct leading *l = ctx;
-    if (account->partition != l->partition)
-        return;
-    stop_pass(l->passes, account);
-    schedule_remove(&l->passes->schedule, &account->slot);
+    if (account->partition == l->partition)
+        stop_each(l->passes, account);
 }
 
 void reconciler_passes_lead(struct reconciler_passes *p, int32_t partition, bool is_led)
@@ -424,6 +497,19 @@ void reconciler_passes_lead(struct reconciler_passes *p, int32_t partition, bool
     reconciler_accounts_lead(p->options.accounts, partition, is_led);
     if (is_led)
         reconciler_accounts_each(p->options.accounts, wake_led, &leading);
+}
+
+void reconciler_passes_begin(struct reconciler_passes *p)
+{
+    p->has_begun = true;
+    p->surveyed_mono_ms = 0;
+    reconciler_accounts_each(p->options.accounts, wake_each, p);
+}
+
+void reconciler_passes_end(struct reconciler_passes *p)
+{
+    p->has_begun = false;
+    reconciler_accounts_each(p->options.accounts, stop_each, p);
 }
 
 void reconciler_passes_drain(struct reconciler_passes *p)

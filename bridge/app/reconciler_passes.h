@@ -7,8 +7,26 @@
 #include "bridge/app/reconciler_accounts.h"
 #include "bridge/app/task_loop.h"
 #include "bridge/ops/metrics.h"
+#include "bridge/reconciler/guard.h"
 
 struct reconciler_passes;
+
+/* Whoever wants to hear of passes; what it is told is borrowed for the call. Thread: the loop's. */
+struct pass_listener {
+    void *ctx;
+    /* As pass_options.on_plan and on_call. */
+    void (*on_plan)(void *ctx, const struct reconciler_account *account, const struct plan *plan);
+    void (*on_call)(void *ctx, const struct reconciler_account *account, enum call_kind kind,
+                    const struct callback_url *url, const struct provider_outcome *outcome);
+    /* account->last says how it ended. */
+    void (*on_end)(void *ctx, const struct reconciler_account *account);
+};
+
+enum passes_purpose {
+    PASSES_KEEP = 0, /* one after another, as long as the account is led here */
+    PASSES_ONCE,     /* one for each account that is led here; another one only if it is woken */
+    PASSES_PLAN,     /* likewise, for every account, whoever leads it; they only plan */
+};
 
 /* All is borrowed until the end. */
 struct reconciler_passes_options {
@@ -18,7 +36,10 @@ struct reconciler_passes_options {
     const struct registry_writer *writer;
     const struct reconciler_options *reconciler;
     struct metrics *metrics;
-    size_t passes_max; /* at once */
+    enum passes_purpose purpose;
+    const char *only_account;             /* ONCE and PLAN: no other one has a pass; NULL: all */
+    const struct pass_listener *listener; /* NULL: none */
+    size_t passes_max;                    /* at once */
     void *ctx;
     /* A commit's end is unknown: the partition's records have to be read again. */
     void (*on_records_unknown)(void *ctx, int32_t partition);
@@ -35,6 +56,14 @@ void reconciler_passes_free(struct reconciler_passes *p);
 /* The partition's records are known to their end and written by nobody else: its accounts are due
  * at once. Or no longer: its passes are ended on the spot. */
 void reconciler_passes_lead(struct reconciler_passes *p, int32_t partition, bool is_led);
+
+/* PASSES_PLAN: all that is to be known is known, every account is due at once; or it is over, and
+ * what is under way is ended on the spot. */
+void reconciler_passes_begin(struct reconciler_passes *p);
+void reconciler_passes_end(struct reconciler_passes *p);
+
+/* Whether the guard rail holds deletes back, by these counts. */
+bool reconciler_passes_withhold(struct reconciler_passes *p, struct guard_count *ret);
 
 /* The account's pass is due now, or as soon as the one under way is over. */
 void reconciler_passes_wake(struct reconciler_passes *p, struct reconciler_account *account);

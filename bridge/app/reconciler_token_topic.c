@@ -59,6 +59,13 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     reconciler_passes_wake(t->options.passes, account);
 }
 
+static void on_caught_up(void *ctx)
+{
+    struct reconciler_token_topic *t = ctx;
+    if (t->options.on_known != NULL)
+        t->options.on_known(t->options.ctx);
+}
+
 /* --- life -------------------------------------------------------------------------------------
  */
 
@@ -80,7 +87,7 @@ enum status reconciler_token_topic_new(const struct reconciler_token_topic_optio
         .topic = opt->topic,
         .any_settings = true, /* a topic of events: its records go with time */
         .is_needed_once = true,
-        .callbacks = {.ctx = t, .on_record = on_record},
+        .callbacks = {.ctx = t, .on_record = on_record, .on_caught_up = on_caught_up},
     };
     enum status status = loop_topic_new(&options, &t->topic);
     if (status == STATUS_OK)

@@ -14,6 +14,9 @@ struct reconciler_token_topic_options {
     const char *topic;
     struct reconciler_accounts *accounts;
     struct reconciler_passes *passes;
+    /* All that was there before is known. Thread: the loop's. May be NULL. */
+    void (*on_known)(void *ctx);
+    void *ctx;
 };
 
 /* Starts to read.

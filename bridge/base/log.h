@@ -11,6 +11,7 @@ enum log_level {
     LOG_INFO,
     LOG_WARN,  /* degraded, heals itself */
     LOG_ERROR, /* someone must act */
+    LOG_NONE,  /* as a threshold: nothing is written */
 };
 
 /* One kind of event: a row of the catalogue. */

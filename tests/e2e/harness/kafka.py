@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import pathlib
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from harness import environment, wait
 from harness.ports import free_ports, is_listening
@@ -174,6 +174,11 @@ class KafkaCluster:
 
     def topics(self):
         return {name for name in self.admin().list_topics(timeout=10).topics if not name.startswith("__")}
+
+    def end_offsets(self, topic):
+        """Behind the last record of each partition, be it one of a transaction's control records."""
+        asked = {TopicPartition(topic, p): OffsetSpec.latest() for p in self.leaders(topic)}
+        return {tp.partition: future.result(timeout=20).offset for tp, future in self.admin().list_offsets(asked).items()}
 
     def leaders(self, topic):
         """The leading broker of each partition that has one; nothing when the broker asked does not answer."""

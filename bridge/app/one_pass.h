@@ -1,0 +1,47 @@
+/* One pass over every account there is, in this process: for commands.
+ *
+ * Planning reads everything, lists at the providers and writes nothing. Carrying out joins the
+ * reconcilers' group first, and is fenced as they are: where others are in the group it leaves.
+ */
+#pragma once
+
+#include "bridge/app/pass_report.h"
+#include "bridge/registry/request_record.h"
+#include "bridge/settings/settings.h"
+
+struct one_pass;
+
+/* Borrowed until the end. */
+struct one_pass_options {
+    const struct settings *settings;
+    bool only_plans;
+    const char *account; /* only this one; NULL: all */
+    /* What each of these accounts is asked for, whatever stands in the accounts topic; its account
+     * does not count. NULL: nothing. */
+    const struct request_record *request;
+    /* So many of all have had their pass; several times a second. May be NULL. Thread: the one that
+     * waits. */
+    void (*on_progress)(void *ctx, size_t ended, size_t all);
+    void *ctx;
+};
+
+/* Starts to read; see one_pass_await().
+ * Owns:   on STATUS_OK the caller ends it with one_pass_free().
+ * Errors: STATUS_INVALID a key file, a setting or a topic is not as it must be. STATUS_UNAVAILABLE
+ *         a topic is missing, or the brokers are away. STATUS_NOMEM. diag says which.
+ */
+enum status one_pass_new(const struct one_pass_options *opt, struct one_pass **ret,
+                         struct diag *diag) MUST_CHECK;
+
+/* Waits until each account has had its pass.
+ * Errors: STATUS_BUSY others have joined the group: not every account had its pass.
+ *         STATUS_INVALID, STATUS_UNAVAILABLE as one_pass_new(), found out later. STATUS_NOMEM.
+ */
+enum status one_pass_await(struct one_pass *p, struct diag *diag) MUST_CHECK;
+
+/* What is known until now; it does not change until one_pass_unlock(). */
+const struct pass_report *one_pass_lock(struct one_pass *p);
+void one_pass_unlock(struct one_pass *p);
+
+/* Leaves the group. one_pass_free(NULL) is fine. */
+void one_pass_free(struct one_pass *p);

@@ -1,0 +1,226 @@
+#include "bridge/app/pass_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A copy; NULL of NULL. When memory is short the report is not whole. */
+static const char *copy(struct pass_report *r, const char *text)
+{
+    const char *copied = text == NULL ? NULL : strdup(text);
+    if (text != NULL && copied == NULL)
+        r->status = STATUS_NOMEM;
+    return copied;
+}
+
+static const char *copy_reason(struct pass_report *r, const struct diag *diag)
+{
+    return diag->text[0] == '\0' ? NULL : copy(r, diag->text);
+}
+
+static void free_text(const char *text)
+{
+    free((char *)text);
+}
+
+static void steps_clear(struct reported_account *a)
+{
+    for (size_t i = 0; i < a->steps_len; i++)
+        free_text(a->steps[i].detail);
+    free(a->steps);
+    a->steps = NULL;
+    a->steps_len = 0;
+}
+
+static void account_done(struct reported_account *a)
+{
+    steps_clear(a);
+    for (size_t i = 0; i < a->calls_len; i++)
+        free_text(a->calls[i].reason);
+    free(a->calls);
+    free_text(a->provider);
+    free_text(a->system);
+    free_text(a->reason);
+}
+
+void pass_report_done(struct pass_report *r)
+{
+    for (size_t i = 0; i < r->len; i++)
+        account_done(&r->accounts[i]);
+    free(r->accounts);
+    *r = (struct pass_report){0};
+}
+
+/* --- the accounts --------------------------------------------------------------------------- */
+
+void pass_report_add(struct pass_report *r, const struct reconciler_account *account)
+{
+    if (r->len == r->capacity) {
+        size_t grown = r->capacity == 0 ? 64 : 2 * r->capacity;
+        void *moved = reallocarray(r->accounts, grown, sizeof(*r->accounts));
+        if (moved == NULL) {
+            r->status = STATUS_NOMEM;
+            return;
+        }
+        r->accounts = moved;
+        r->capacity = grown;
+    }
+    struct reported_account *a = &r->accounts[r->len++];
+    *a = (struct reported_account){.is_declared = account->declared != NULL, .is_readable = true};
+    memcpy(a->id, account->id, sizeof(a->id));
+    const struct account_record *record = account->state.record;
+    const struct desired_account *desired =
+        account->declared == NULL ? NULL : &account->declared->desired;
+    if (desired == NULL && record == NULL)
+        return;
+    a->provider = copy(r, desired != NULL ? desired->provider : record->provider);
+    a->system = copy(r, desired != NULL ? desired->system : record->system);
+}
+
+static int compare_accounts(const void *a, const void *b)
+{
+    const struct reported_account *x = a, *y = b;
+    return strcmp(x->id, y->id);
+}
+
+static int compare_id(const void *id, const void *account)
+{
+    return strcmp(id, ((const struct reported_account *)account)->id);
+}
+
+void pass_report_sort(struct pass_report *r)
+{
+    if (r->len > 0)
+        qsort(r->accounts, r->len, sizeof(*r->accounts), compare_accounts);
+}
+
+struct reported_account *pass_report_find(const struct pass_report *r, const char *account)
+{
+    return r->len == 0 ? NULL
+                       : bsearch(account, r->accounts, r->len, sizeof(*r->accounts), compare_id);
+}
+
+/* --- what passes tell ------------------------------------------------------------------------ */
+
+static bool is_reported(const struct plan_step *step)
+{
+    return step->action != PLAN_KEEP && step->action != PLAN_FORGET;
+}
+
+static void take_step(struct pass_report *r, struct reported_account *a,
+                      const struct account_state *state, const struct plan_step *step)
+{
+    const struct specification *specification = &step->url.specification;
+    const struct setback *setback = account_state_setback(state, specification);
+    bool is_failure = step->reason == REASON_REFUSED || step->reason == REASON_SETBACK;
+    a->steps[a->steps_len++] = (struct reported_step){
+        .action = step->action,
+        .reason = step->reason,
+        .is_difference = plan_step_is_difference(step),
+        .specification = *specification,
+        .due_unix_ms = step->due_unix_ms,
+        .detail = is_failure && setback != NULL ? copy_reason(r, &setback->reason) : NULL,
+    };
+}
+
+void pass_report_take_plan(struct pass_report *r, const struct reconciler_account *account,
+                           const struct plan *plan)
+{
+    struct reported_account *a = pass_report_find(r, account->id);
+    if (a == NULL)
+        return;
+    steps_clear(a);
+    size_t len = 0;
+    for (size_t i = 0; i < plan->len; i++)
+        len += is_reported(&plan->steps[i]);
+    if (len == 0)
+        return;
+    a->steps = calloc(len, sizeof(*a->steps));
+    if (a->steps == NULL) {
+        r->status = STATUS_NOMEM;
+        return;
+    }
+    for (size_t i = 0; i < plan->len; i++)
+        if (is_reported(&plan->steps[i]))
+            take_step(r, a, &account->state, &plan->steps[i]);
+}
+
+void pass_report_take_call(struct pass_report *r, const struct reconciler_account *account,
+                           enum call_kind kind, const struct callback_url *url,
+                           const struct provider_outcome *outcome)
+{
+    struct reported_account *a = pass_report_find(r, account->id);
+    if (a == NULL || kind == CALL_LIST || url == NULL)
+        return;
+    void *moved = reallocarray(a->calls, a->calls_len + 1, sizeof(*a->calls));
+    if (moved == NULL) {
+        r->status = STATUS_NOMEM;
+        return;
+    }
+    a->calls = moved;
+    a->calls[a->calls_len++] = (struct reported_call){
+        .kind = kind,
+        .verdict = outcome->verdict,
+        .specification = url->specification,
+        .reason = outcome->verdict == VERDICT_OK ? NULL : copy_reason(r, &outcome->reason),
+    };
+}
+
+static void take_end(struct pass_report *r, struct reported_account *a, const struct diag *reason)
+{
+    free_text(a->reason);
+    a->reason = copy_reason(r, reason);
+    r->ended += !a->has_ended;
+    a->has_ended = true;
+}
+
+void pass_report_take_end(struct pass_report *r, const struct reconciler_account *account,
+                          bool is_final)
+{
+    struct reported_account *a = pass_report_find(r, account->id);
+    if (a == NULL)
+        return;
+    a->tries++;
+    a->end = account->last.end;
+    if (account->last.end != PASS_COMPLETE)
+        steps_clear(a); /* of a plan that has lost its ground */
+    if (is_final)
+        take_end(r, a, &account->last.reason);
+}
+
+void pass_report_take_unreadable(struct pass_report *r, const struct reconciler_account *account,
+                                 const struct diag *why)
+{
+    struct reported_account *a = pass_report_find(r, account->id);
+    if (a == NULL)
+        return;
+    a->is_readable = false;
+    a->end = PASS_FAILED;
+    take_end(r, a, why);
+}
+
+/* --- what it means --------------------------------------------------------------------------- */
+
+bool pass_report_is_unknown(const struct reported_account *account)
+{
+    switch (account->end) {
+    case PASS_COMPLETE:
+    case PASS_UNAUTHORIZED:
+    case PASS_FORBIDDEN:
+    case PASS_BLOCKED:
+    case PASS_INVALID:
+        return !account->has_ended;
+    case PASS_UNTRUSTED:
+    case PASS_RETRY_LATER:
+    case PASS_NOT_OWNED:
+    case PASS_RECORDS_UNKNOWN:
+    case PASS_FAILED:
+        break;
+    }
+    return true;
+}
+
+bool pass_report_is_blocked(const struct reported_account *account)
+{
+    return account->has_ended && (account->end == PASS_BLOCKED || account->end == PASS_FORBIDDEN ||
+                                  account->end == PASS_UNAUTHORIZED);
+}
