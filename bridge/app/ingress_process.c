@@ -121,6 +121,18 @@ static enum status start_producer(struct ingress_process *p, const struct cluste
     return producer_new(&opt, &p->producer, diag);
 }
 
+static struct ingress_limits ingress_limits(const struct settings *s)
+{
+    return (struct ingress_limits){
+        .callbacks = {s->ingress_limits_callbacks_per_s, s->ingress_limits_callbacks_burst},
+        .failed_signatures = {s->ingress_limits_failed_signatures_per_s,
+                              s->ingress_limits_failed_signatures_burst},
+        .unknown_paths = {s->ingress_limits_unknown_paths_per_s,
+                          s->ingress_limits_unknown_paths_burst},
+        .replay_window_s = s->ingress_replay_window_s,
+    };
+}
+
 static enum status start_ingress(struct ingress_process *p, struct diag *diag)
 {
     const struct settings *s = p->settings;
@@ -135,6 +147,7 @@ static enum status start_ingress(struct ingress_process *p, struct diag *diag)
         .in_flight_max = s->ingress_in_flight_max,
         .in_flight_max_bytes = s->ingress_in_flight_max_bytes,
         .body_max_bytes = s->ingress_body_max_bytes,
+        .limits = ingress_limits(s),
         .tls =
             {
                 .certificate_file = s->ingress_tls_certificate_file,
@@ -340,9 +353,12 @@ static enum status put_in_force(void *ctx, const struct settings *s, struct diag
         return status;
     warm_up(p, s);
     status = static_routes_replace(p->static_routes, s->routes, s->routes_len, diag);
-    if (status == STATUS_OK)
-        tell_unsecured(s);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    const struct ingress_limits limits = ingress_limits(s);
+    ingress_set_limits(p->ingress, &limits);
+    tell_unsecured(s);
+    return STATUS_OK;
 }
 
 static void reload(void *process)

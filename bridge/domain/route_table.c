@@ -2,25 +2,24 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/hash64.h"
+
 struct route_table {
     size_t len;
     size_t mask;           /* slots - 1; at most half of the slots are taken */
     struct route *slots[]; /* open addressing, linear probing; NULL: free */
 };
 
-/* FNV-1a, 64 bits. The keys are the operator's, so nobody can choose them to collide. */
-static uint64_t hash_path(const char *path)
+/* The keys are the operator's, so nobody can choose them to collide. */
+static size_t hash_path(const char *path)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (; *path != '\0'; path++)
-        hash = (hash ^ (uint8_t)*path) * 1099511628211u;
-    return hash;
+    return (size_t)hash64(HASH64_START, bytes_of_text(path));
 }
 
 /* The slot that holds the path, or the free one where it belongs. */
 static size_t find_slot(const struct route_table *t, const char *path)
 {
-    size_t slot = (size_t)hash_path(path) & t->mask;
+    size_t slot = hash_path(path) & t->mask;
     while (t->slots[slot] != NULL && strcmp(t->slots[slot]->path, path) != 0)
         slot = (slot + 1) & t->mask;
     return slot;

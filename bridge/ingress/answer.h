@@ -17,6 +17,7 @@ enum answer {
     ANSWER_FRAMING,
     ANSWER_EXPECTATION,
     ANSWER_PATH_UNKNOWN,
+    ANSWER_PATHS_LIMITED,
     ANSWER_PATH_NOT_YET,
     ANSWER_METHOD,
     ANSWER_BODY_TOO_LARGE,
@@ -25,6 +26,8 @@ enum answer {
     ANSWER_SIGNATURE_BAD,
     ANSWER_SIGNATURE_MISSING,
     ANSWER_SIGNATURE_STALE,
+    ANSWER_SIGNATURES_LIMITED,
+    ANSWER_CALLBACKS_LIMITED,
     ANSWER_ROUTE_PENDING,
     ANSWER_SHORT_OF_MEMORY,
     ANSWER_INTERNAL,
@@ -34,12 +37,13 @@ enum answer {
     ANSWER_NOT_DURABLE,
     ANSWER_DEADLINE,
 };
-#define ANSWERS 24
+#define ANSWERS 27
 
 /* How an answer is logged. */
 enum answer_log {
     ANSWER_LOG_NOTHING = 0, /* a counter is enough */
     ANSWER_LOG_REJECTED,    /* webhook.rejected, and kept among the last rejections */
+    ANSWER_LOG_LIMITED,     /* webhook.limited; not kept: a flood would leave nothing else there */
     ANSWER_LOG_UNANSWERED,  /* webhook.unanswered, and kept among the last rejections */
 };
 

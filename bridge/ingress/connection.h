@@ -1,6 +1,7 @@
 /* One client's connection: which phase it is in, and until when.
  *
- *                         ┌──► HELD ────┐
+ *                         ┌──► DELAYED ───────────┐
+ *                         ├──► HELD ────┐         ▼
  *   accept ─► HEADER ─► BODY ─► PUBLISHING ─► DECIDED ─► ANSWERING ─► IDLE ─► HEADER ...
  *               └─────────┴────────────────────────────────▲
  *
@@ -25,11 +26,12 @@ enum phase {
     PHASE_BODY,       /* the header is accepted; body_timeout_ms */
     PHASE_HELD,       /* suspended until its route has a secret; deadline_ms */
     PHASE_PUBLISHING, /* suspended until the sink reports; deadline_ms */
+    PHASE_DELAYED,    /* suspended: refused, and told so a little later */
     PHASE_DECIDED,    /* resumed: the next call of the handler queues the answer */
     PHASE_ANSWERING,  /* libmicrohttpd sends the answer; header_timeout_ms */
     PHASE_CUT,        /* shut down: libmicrohttpd will notice */
 };
-#define PHASES 8
+#define PHASES 9
 
 /* The fifo of who is to send something but has closed its side: what it sent is read out. */
 #define FIFO_READ_OUT PHASES

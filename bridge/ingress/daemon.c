@@ -113,7 +113,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
         goes_on = piece.len > 0 ? request_gather(c, piece) : request_complete(c);
         break;
     case PHASE_HELD:
-    case PHASE_PUBLISHING: /* a call without a reason: nothing has changed */
+    case PHASE_PUBLISHING:
+    case PHASE_DELAYED: /* a call without a reason: nothing has changed */
         MHD_suspend_connection(mhd);
         goes_on = true;
         break;

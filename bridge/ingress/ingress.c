@@ -10,6 +10,9 @@
 /* More threads than this do not answer more: Kafka and the network are the limit then. */
 static const unsigned threads_default_max = 4;
 
+/* Accounts whose limits are followed at once: those with a bucket that is not full. */
+static const size_t limited_accounts = 8192;
+
 struct ingress {
     struct shared shared;
     uint16_t port;
@@ -28,12 +31,25 @@ static unsigned count_threads(unsigned wanted)
     return cores < threads_default_max ? (unsigned)cores : threads_default_max;
 }
 
-static enum status make_shared(struct ingress *in, struct diag *diag)
+static enum status make_limits(struct shared *s)
+{
+    enum status status = replays_new(&s->replays);
+    for (size_t i = 0; i < LIMITS && status == STATUS_OK; i++)
+        status = limit_new(i == LIMITED_UNKNOWN_PATHS ? 1 : limited_accounts, &s->limits[i]);
+    return status;
+}
+
+static enum status make_shared(struct ingress *in, unsigned threads, struct diag *diag)
 {
     struct shared *s = &in->shared;
     enum status status = budget_new(s->opt.in_flight_max, s->opt.in_flight_max_bytes, &s->budget);
     if (status == STATUS_OK)
         status = tally_new(s->opt.metrics, s->opt.providers, &s->tally);
+    if (status == STATUS_OK)
+        status = make_limits(s);
+    if (status == STATUS_OK)
+        ingress_set_limits(in, &s->opt.limits);
+    s->delayed_max = s->opt.connections_max / 2 / threads;
     if (status == STATUS_OK && s->opt.tls.certificate_file[0] != '\0')
         status = tls_new(&s->opt.tls, &s->tls, diag);
     return status;
@@ -63,7 +79,7 @@ enum status ingress_new(const struct ingress_options *opt, struct ingress **ret,
     if (in == NULL)
         return STATUS_NOMEM;
     in->shared.opt = *opt;
-    enum status status = make_shared(in, diag);
+    enum status status = make_shared(in, threads, diag);
     if (status == STATUS_OK)
         status = start_loops(in, threads, diag);
     if (status != STATUS_OK) {
@@ -89,6 +105,15 @@ enum status ingress_reload_tls(struct ingress *in, struct diag *diag)
     if (status == STATUS_OK && changed)
         LOG(TLS_RELOADED, log_text("certificate_file", in->shared.opt.tls.certificate_file));
     return status;
+}
+
+void ingress_set_limits(struct ingress *in, const struct ingress_limits *limits)
+{
+    struct shared *s = &in->shared;
+    limit_set(s->limits[LIMITED_CALLBACKS], limits->callbacks);
+    limit_set(s->limits[LIMITED_FAILED_SIGNATURES], limits->failed_signatures);
+    limit_set(s->limits[LIMITED_UNKNOWN_PATHS], limits->unknown_paths);
+    replays_set_window(s->replays, limits->replay_window_s);
 }
 
 bool ingress_is_alive(const struct ingress *in, int64_t max_age_ms)
@@ -126,6 +151,9 @@ void ingress_free(struct ingress *in)
     for (unsigned i = 0; i < in->loops_len; i++)
         loop_free(in->loops[i]);
     tls_free(in->shared.tls);
+    for (size_t i = 0; i < LIMITS; i++)
+        limit_free(in->shared.limits[i]);
+    replays_free(in->shared.replays);
     tally_free(in->shared.tally);
     budget_unref(in->shared.budget);
     free(in);

@@ -7,6 +7,7 @@
 #include "bridge/domain/envelope.h"
 #include "bridge/domain/event_sink.h"
 #include "bridge/domain/registry.h"
+#include "bridge/ingress/limit.h"
 #include "bridge/ops/metrics.h"
 #include "bridge/ops/rejections.h"
 
@@ -18,6 +19,14 @@ struct ingress_tls_options {
     const char *key_file;
     const char *client_ca_file; /* not "": without a client certificate signed by it the handshake
                                    fails, and no request is read */
+};
+
+/* Who asks too often is answered 429; see limit.h. All zero: no limits. */
+struct ingress_limits {
+    struct limit_rate callbacks;         /* that verify, of one account */
+    struct limit_rate failed_signatures; /* of one account; never in the way of a right one */
+    struct limit_rate unknown_paths;     /* of all senders together */
+    uint32_t replay_window_s;            /* how long a callback is remembered; 0: not at all */
 };
 
 /* Borrowed; must outlive the ingress. */
@@ -32,6 +41,7 @@ struct ingress_options {
     size_t in_flight_max;       /* callbacks taken up and not yet answered */
     size_t in_flight_max_bytes; /* of bodies, until their records are settled */
     size_t body_max_bytes;
+    struct ingress_limits limits; /* at first */
     struct ingress_tls_options tls;
     struct envelope_options envelope;
     struct provider_options provider;
@@ -58,6 +68,9 @@ uint16_t ingress_port(const struct ingress *in);
  * Errors: STATUS_INVALID: the old certificate stays in force, diag says why. STATUS_NOMEM.
  */
 enum status ingress_reload_tls(struct ingress *in, struct diag *diag) MUST_CHECK;
+
+/* Thread: any. */
+void ingress_set_limits(struct ingress *in, const struct ingress_limits *limits);
 
 /* Whether every loop thread has turned within the last max_age_ms: for /livez. Thread: any. */
 bool ingress_is_alive(const struct ingress *in, int64_t max_age_ms);

@@ -33,6 +33,11 @@ static const int64_t turn_max_ms = 500;
  * it is looked for. */
 static const int64_t held_turn_max_ms = 10;
 
+/* How late a wrong signature beyond the limit is told so: a client that tries again at once, as a
+ * broken one does, tries twice a second, and costs those who are right next to nothing.
+ */
+static const int64_t refusal_delay_ms = 500;
+
 /* From a client's closing its side, or the last piece read since, to the end of what it sent. */
 static const int64_t read_out_ms = 200;
 
@@ -70,6 +75,7 @@ static bool expire(struct connection *c)
     switch (c->phase) {
     case PHASE_HELD:
     case PHASE_PUBLISHING:
+    case PHASE_DELAYED:
         return request_expire(c);
     case PHASE_IDLE:
     case PHASE_HEADER:
@@ -189,6 +195,8 @@ static void set_durations(struct loop *l)
     l->fifos[FIFO_READ_OUT].duration_ms = read_out_ms;
     l->fifos[PHASE_HELD].duration_ms = opt->deadline_ms;
     l->fifos[PHASE_PUBLISHING].duration_ms = opt->deadline_ms;
+    l->fifos[PHASE_DELAYED].duration_ms =
+        refusal_delay_ms < opt->deadline_ms / 2 ? refusal_delay_ms : opt->deadline_ms / 2;
     l->fifos[PHASE_DECIDED].duration_ms = opt->header_timeout_ms;
     l->fifos[PHASE_ANSWERING].duration_ms = opt->header_timeout_ms;
 }

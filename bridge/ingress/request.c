@@ -13,6 +13,9 @@
  *     │                       │ refused, or nothing        │ call without a reason: │
  *     ▼                       ▼ to publish                 ▼ suspended again)       ▼
  *   ANSWERING ◄──────────── ANSWERING ◄───────────────────────────────────────── ANSWERING
+ *
+ * One wrong signature too many goes from BODY to DELAYED, and with request_expire to DECIDED.
+ *
  *     │ request_done
  *     ▼
  *   IDLE
@@ -22,15 +25,17 @@
  *    event, or is a registration probe: never because it was handed to the sink.
  * 2. Whether the sink's report or the deadline decides is settled once, in flight.c. Both come to
  *    the loop's thread, so nothing else here needs a lock.
- * 3. A connection is suspended in HELD and in PUBLISHING only; in the latter request.flight is in
- *    the sink's hands.
+ * 3. A connection is suspended in HELD, in PUBLISHING, where request.flight is in the sink's hands,
+ *    and in DELAYED, where nothing is kept of the request but its answer.
  * 4. A request holds a slot of the budget exactly while it is admitted; the bytes of its body are
  *    the flight's, which may live longer.
  * 5. The answer is queued by the handler's own call, never while suspended: libmicrohttpd 1.0
  *    refuses anything else (its ChangeLog, 2023-09-03).
  * 6. The deadline runs from the arrival of the complete request: a sender waits for an answer from
  *    then on. What comes before is bounded by the header's and the body's own timeouts.
- * 7. What is held was signed, and its route comes from the registry, which is to bring the secret.
+ * 7. No limit stands between a right signature and its verification: a limit counts what is wrong
+ *    after it was judged, and what is right after it was verified.
+ * 8. What is held was signed, and its route comes from the registry, which is to bring the secret.
  */
 #include "bridge/ingress/request.h"
 
@@ -38,6 +43,7 @@
 #include <microhttpd.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/hash64.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/ingress/connection.h"
 #include "bridge/ingress/framing.h"
@@ -53,15 +59,11 @@ static const size_t held_max = 64;
 static void request_check(const struct connection *c)
 {
     const struct request *r = &c->request;
-    assert((r->answer == ANSWER_NONE) == (c->phase < PHASE_DECIDED));
+    assert((r->answer == ANSWER_NONE) == (c->phase < PHASE_DELAYED));
+    assert(c->phase != PHASE_DELAYED || (r->flight == NULL && !r->admitted && r->counted));
     assert((c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD) ||
            (r->flight != NULL && r->admitted));
     assert(r->flight == NULL || r->route != NULL);
-}
-
-static bool is_refusal(enum answer answer)
-{
-    return answer_row(answer)->log != ANSWER_LOG_NOTHING;
 }
 
 static void log_refusal(const struct request *r, const struct answer_row *row)
@@ -70,10 +72,19 @@ static void log_refusal(const struct request *r, const struct answer_row *row)
     struct log_field reason = log_text("reason", row->reason);
     struct log_field code = log_number("code", row->code);
     struct log_field body_len = log_number("body_bytes", (int64_t)r->body_len);
-    if (row->log == ANSWER_LOG_UNANSWERED)
-        LOG(WEBHOOK_UNANSWERED, route, reason, code, body_len);
-    else
+    switch (row->log) {
+    case ANSWER_LOG_NOTHING:
+        break;
+    case ANSWER_LOG_REJECTED:
         LOG(WEBHOOK_REJECTED, route, reason, code, body_len);
+        break;
+    case ANSWER_LOG_LIMITED:
+        LOG(WEBHOOK_LIMITED, route, reason, code, body_len);
+        break;
+    case ANSWER_LOG_UNANSWERED:
+        LOG(WEBHOOK_UNANSWERED, route, reason, code, body_len);
+        break;
+    }
 }
 
 void request_count(struct connection *c, enum answer answer, const char *path)
@@ -84,10 +95,10 @@ void request_count(struct connection *c, enum answer answer, const char *path)
     int64_t duration_us = r->started_mono_us == 0 ? 0 : clock_mono_us() - r->started_mono_us;
     r->counted = true;
     tally_answer(s->tally, provider, answer, duration_us);
-    if (!is_refusal(answer))
-        return;
     const struct answer_row *row = answer_row(answer);
     log_refusal(r, row);
+    if (row->log == ANSWER_LOG_NOTHING || row->log == ANSWER_LOG_LIMITED)
+        return;
     rejections_add(s->opt.rejections,
                    &(struct rejection){.at_unix_ms = clock_unix_ms(),
                                        .path = r->route == NULL ? path : r->route->path,
@@ -102,9 +113,32 @@ static bool queue_answer(struct connection *c, const char *path)
     enum answer answer = c->request.answer;
     connection_enter(c, PHASE_ANSWERING);
     request_check(c);
-    request_count(c, answer, path);
+    if (!c->request.counted)
+        request_count(c, answer, path);
     bool closes = c->request.is_unframed || atomic_load(&c->loop->shared->draining);
     return answers_queue(c->loop->answers, c->mhd, answer, closes);
+}
+
+/* --- limits ---------------------------------------------------------------------------------- */
+
+/* Whom a limit is about: the account, or, where there is no route, everybody. */
+static uint64_t limit_key(const struct route *route)
+{
+    if (route == NULL)
+        return HASH64_START;
+    uint64_t provider = hash64(HASH64_START, bytes_of_text(route->provider->name));
+    return hash64(hash64(provider, BYTES_LITERAL("/")), bytes_of_text(route->account));
+}
+
+/* What is answered: that, or beyond the limit the other. */
+static enum answer within_limit(struct connection *c, enum limited limited, enum answer within,
+                                enum answer beyond)
+{
+    struct shared *s = c->loop->shared;
+    if (limit_take(s->limits[limited], limit_key(c->request.route), clock_mono_us()))
+        return within;
+    tally_limited(s->tally, limited);
+    return beyond;
 }
 
 /* --- the header ------------------------------------------------------------------------------ */
@@ -203,6 +237,8 @@ static enum answer judge_header(struct connection *c, const char *target, const 
     enum answer answer = judge_framing(c, &f);
     if (answer == ANSWER_NONE)
         answer = judge_path(c, target, path);
+    if (answer == ANSWER_PATH_UNKNOWN)
+        answer = within_limit(c, LIMITED_UNKNOWN_PATHS, answer, ANSWER_PATHS_LIMITED);
     if (answer == ANSWER_NONE)
         answer = judge_method(c->request.route, method);
     c->request.is_unframed = f.content_lengths + f.transfer_encodings == 0;
@@ -357,6 +393,10 @@ static enum answer publish(struct connection *c)
 static enum answer verify_and_publish(struct connection *c)
 {
     enum answer answer = judge_signature(c);
+    if (answer_row(answer)->code == MHD_HTTP_UNAUTHORIZED)
+        return within_limit(c, LIMITED_FAILED_SIGNATURES, answer, ANSWER_SIGNATURES_LIMITED);
+    if (answer == ANSWER_NONE)
+        answer = within_limit(c, LIMITED_CALLBACKS, answer, ANSWER_CALLBACKS_LIMITED);
     return answer == ANSWER_NONE ? publish(c) : answer;
 }
 
@@ -364,6 +404,39 @@ static bool may_be_held(const struct connection *c)
 {
     const struct request *r = &c->request;
     return r->lookup == ROUTE_AWAITED && r->callback.signature != NULL && c->loop->held < held_max;
+}
+
+/* Half of all connections may wait for a refusal at most: the others are there for those who are
+ * right. */
+static bool may_be_delayed(const struct connection *c, enum answer answer)
+{
+    const struct loop *l = c->loop;
+    return answer == ANSWER_SIGNATURES_LIMITED &&
+           l->fifos[PHASE_DELAYED].len < l->shared->delayed_max &&
+           !atomic_load(&l->shared->draining);
+}
+
+/* What it took of the budget is free again while it waits. */
+static void let_go_of_callback(struct connection *c)
+{
+    struct request *r = &c->request;
+    if (r->admitted) {
+        budget_give_request(c->loop->shared->budget);
+        tally_in_flight(c->loop->shared->tally, -1);
+    }
+    r->admitted = false;
+    flight_unref(r->flight);
+    r->flight = NULL;
+    r->callback = (struct callback){0};
+}
+
+static void delay(struct connection *c)
+{
+    request_count(c, c->request.answer, NULL);
+    let_go_of_callback(c);
+    connection_enter(c, PHASE_DELAYED);
+    request_check(c);
+    MHD_suspend_connection(c->mhd);
 }
 
 bool request_complete(struct connection *c)
@@ -376,10 +449,13 @@ bool request_complete(struct connection *c)
     bool is_held = answer == ANSWER_NONE && may_be_held(c);
     if (answer == ANSWER_NONE && !is_held)
         answer = verify_and_publish(c);
-    if (answer != ANSWER_NONE) {
-        r->answer = answer;
-        return queue_answer(c, NULL);
+    r->answer = answer;
+    if (may_be_delayed(c, answer)) {
+        delay(c);
+        return true;
     }
+    if (answer != ANSWER_NONE)
+        return queue_answer(c, NULL);
     /* The report may be there already: it waits in the mailbox, which only this thread empties. */
     connection_enter(c, is_held ? PHASE_HELD : PHASE_PUBLISHING);
     request_check(c);
@@ -389,12 +465,17 @@ bool request_complete(struct connection *c)
 
 /* --- the answer ------------------------------------------------------------------------------ */
 
+static void resume(struct connection *c)
+{
+    connection_enter(c, PHASE_DECIDED);
+    MHD_resume_connection(c->mhd);
+}
+
 static void decide(struct connection *c, enum answer answer)
 {
     request_check(c);
     c->request.answer = answer;
-    connection_enter(c, PHASE_DECIDED);
-    MHD_resume_connection(c->mhd);
+    resume(c);
 }
 
 void request_reconsider(struct connection *c)
@@ -412,17 +493,30 @@ void request_reconsider(struct connection *c)
         decide(c, answer);
 }
 
+static void note_accepted(const struct connection *c, const struct publication *pub)
+{
+    const struct request *r = &c->request;
+    const struct shared *s = c->loop->shared;
+    if (s->opt.activity != NULL)
+        activity_note(s->opt.activity, r->route, r->callback.received_at_unix_ms);
+    if (replays_note(s->replays, record_header(&pub->records[0], "ce_id"), clock_mono_ms()))
+        tally_replay(s->tally, r->route->provider);
+}
+
 void request_settle(struct flight *f)
 {
     struct connection *c = f->waiter;
-    struct activity *activity = c->loop->shared->opt.activity;
-    if (f->report == STATUS_OK && activity != NULL)
-        activity_note(activity, c->request.route, c->request.callback.received_at_unix_ms);
+    if (f->report == STATUS_OK)
+        note_accepted(c, &f->pub);
     decide(c, answer_of_report(f->report));
 }
 
 bool request_expire(struct connection *c)
 {
+    if (c->phase == PHASE_DELAYED) {
+        resume(c);
+        return true;
+    }
     bool is_held = c->phase == PHASE_HELD;
     if (!is_held && !flight_expire(c->request.flight))
         return false;
@@ -438,12 +532,8 @@ bool request_reply(struct connection *c)
 void request_done(struct connection *c)
 {
     struct request *r = &c->request;
-    assert(c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD);
-    if (r->admitted) {
-        budget_give_request(c->loop->shared->budget);
-        tally_in_flight(c->loop->shared->tally, -1);
-    }
-    flight_unref(r->flight);
+    assert(c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD && c->phase != PHASE_DELAYED);
+    let_go_of_callback(c);
     route_unref(r->route);
     *r = (struct request){0};
 }

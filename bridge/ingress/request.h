@@ -45,7 +45,8 @@ void request_reconsider(struct connection *c);
 /* The sink reported: decides the answer and resumes. */
 void request_settle(struct flight *f);
 
-/* Its time has come: decides without the report, or without the secret, and resumes. Returns false
+/* Its time has come: decides without the report, or without the secret, and resumes; a refusal that
+ * was delayed goes out. Returns false
  * when the report was first, and is on its way through the mailbox.
  */
 bool request_expire(struct connection *c);

@@ -126,6 +126,7 @@ static void expire_suspended(struct loop *l)
 {
     expire_all(l, &l->fifos[PHASE_HELD]);
     expire_all(l, &l->fifos[PHASE_PUBLISHING]);
+    expire_all(l, &l->fifos[PHASE_DELAYED]);
 }
 
 /* Whoever waits for the sink, or for a secret, is answered 503, whoever has not sent all is cut,
@@ -145,7 +146,8 @@ static void cut_rest(struct loop *l)
     expire_suspended(l);
     loop_turn(l, 0);
     cut_all(l, &l->fifos[PHASE_ANSWERING]);
-    assert(l->fifos[PHASE_HELD].len == 0 && l->fifos[PHASE_PUBLISHING].len == 0);
+    assert(l->fifos[PHASE_HELD].len == 0 && l->fifos[PHASE_PUBLISHING].len == 0 &&
+           l->fifos[PHASE_DELAYED].len == 0);
 }
 
 void stopping_run(struct loop *l)

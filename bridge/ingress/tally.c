@@ -7,13 +7,21 @@ struct provider_tally {
     const struct provider *provider;   /* NULL: of requests without a route */
     struct counter *requests[ANSWERS]; /* answers of one code share a series */
     struct counter *verifications[VERIFICATIONS];
+    struct counter *replays; /* NULL without a provider */
 };
 
 struct tally {
+    struct counter *limited[LIMITS];
     struct gauge *in_flight;
     struct histogram *duration;
     size_t len;
     struct provider_tally items[]; /* the last one is that of no provider */
+};
+
+static const char *const limited_names[LIMITS] = {
+    [LIMITED_CALLBACKS] = "callbacks",
+    [LIMITED_FAILED_SIGNATURES] = "failed-signatures",
+    [LIMITED_UNKNOWN_PATHS] = "unknown-paths",
 };
 
 static void make_series(struct provider_tally *item, struct metrics *metrics)
@@ -33,6 +41,11 @@ static void make_series(struct provider_tally *item, struct metrics *metrics)
             (const struct metric_label[]){{"provider", name},
                                           {"result", verification_name((enum verification)i)}},
             2);
+    if (item->provider != NULL)
+        item->replays =
+            metrics_counter(metrics, "maesn_bridge_suspected_replays_total",
+                            "Accepted callbacks whose ce_id was accepted within the window before.",
+                            &(const struct metric_label){"provider", name}, 1);
 }
 
 enum status tally_new(struct metrics *metrics, const struct provider *const *providers,
@@ -49,6 +62,10 @@ enum status tally_new(struct metrics *metrics, const struct provider *const *pro
         t->items[i].provider = i < len ? providers[i] : NULL;
         make_series(&t->items[i], metrics);
     }
+    for (size_t i = 0; i < LIMITS; i++)
+        t->limited[i] = metrics_counter(metrics, "maesn_bridge_requests_limited_total",
+                                        "Requests answered 429, by limit.",
+                                        &(const struct metric_label){"limit", limited_names[i]}, 1);
     t->in_flight = metrics_gauge(metrics, "maesn_bridge_in_flight_requests",
                                  "Callbacks taken up and not yet answered.", NULL, 0);
     t->duration = metrics_histogram(metrics, "maesn_bridge_http_request_duration_seconds",
@@ -83,6 +100,16 @@ void tally_verification(struct tally *t, const struct provider *provider,
     struct counter *c = find(t, provider)->verifications[verification];
     if (c != NULL)
         counter_add(c, 1);
+}
+
+void tally_limited(struct tally *t, enum limited limited)
+{
+    counter_add(t->limited[limited], 1);
+}
+
+void tally_replay(struct tally *t, const struct provider *provider)
+{
+    counter_add(find(t, provider)->replays, 1);
 }
 
 void tally_in_flight(struct tally *t, int change)

@@ -2,13 +2,12 @@
 
 #include <stdlib.h>
 
-/* FNV-1a, 64 bits: paths are the operator's, no adversary's. */
+#include "bridge/base/hash64.h"
+
+/* Paths are the operator's, no adversary's. */
 static size_t hash_text(const char *text)
 {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
-    return (size_t)hash;
+    return (size_t)hash64(HASH64_START, bytes_of_text(text));
 }
 
 void paths_init(struct paths *p)

@@ -30,6 +30,10 @@ static const struct {
     {ANSWER_EXPECTATION, "HTTP/1.1 417 Expectation Failed", 0, "expectation failed\n"},
     {ANSWER_HEADER_TOO_LARGE, "HTTP/1.1 431 Request Header Fields Too Large", 0,
      "header too large\n"},
+    /* too often: it is to come again, but not at once */
+    {ANSWER_CALLBACKS_LIMITED, "HTTP/1.1 429 Too Many Requests", 1, "too many requests\n"},
+    {ANSWER_PATHS_LIMITED, "HTTP/1.1 429 Too Many Requests", 5, "too many requests\n"},
+    {ANSWER_SIGNATURES_LIMITED, "HTTP/1.1 429 Too Many Requests", 5, "too many requests\n"},
     /* passes by itself */
     {ANSWER_PATH_NOT_YET, "HTTP/1.1 503 Service Unavailable", 1, "try again\n"},
     {ANSWER_ROUTE_PENDING, "HTTP/1.1 503 Service Unavailable", 1, "try again\n"},
