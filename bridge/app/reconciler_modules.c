@@ -54,6 +54,12 @@ static void on_lost(void *ctx, int32_t partition, const struct diag *why)
     reconciler_feed_on_lost(m->feed, partition, why);
 }
 
+static const struct last_events *last_events(void *ctx)
+{
+    struct reconciler_modules *m = ctx;
+    return m->activity_topic == NULL ? NULL : reconciler_activity_topic_events(m->activity_topic);
+}
+
 static void on_records_unknown(void *ctx, int32_t partition)
 {
     struct reconciler_modules *m = ctx;
@@ -125,12 +131,14 @@ static enum status make_passes(struct reconciler_modules *m, const struct settin
         .calls = provider_http_port(m->http),
         .writer = reconciler_writer_port(m->writer),
         .reconciler = &m->options,
+        .silent_after_ms = (int64_t)s->reconciler_silent_after_s * 1000,
         .metrics = m->metrics,
         .purpose = m->purpose,
         .only_account = m->only_account,
         .listener = m->listener,
         .passes_max = (size_t)s->reconciler_concurrency * PASSES_PER_CALL,
         .ctx = m,
+        .last_events = last_events,
         .on_records_unknown = on_records_unknown,
     };
     return reconciler_passes_new(&opt, &m->passes);
@@ -211,6 +219,18 @@ static enum status start_token_topic(struct reconciler_modules *m, const struct 
         .ctx = m,
     };
     return reconciler_token_topic_new(&opt, &m->token_topic, diag);
+}
+
+static enum status start_activity_topic(struct reconciler_modules *m, const struct settings *s,
+                                        struct diag *diag)
+{
+    const struct reconciler_activity_topic_options opt = {
+        .loop = m->loop,
+        .cluster = &m->cluster.cluster,
+        .topic = s->topics_activity,
+        .any_settings = m->any_topic_settings,
+    };
+    return reconciler_activity_topic_new(&opt, &m->activity_topic, diag);
 }
 
 /* --- what changes without a restart ---------------------------------------------------------- */
@@ -353,6 +373,8 @@ enum status reconciler_modules_start(struct reconciler_modules *m, struct diag *
         status = start_accounts_topic(m, s, diag);
     if (status == STATUS_OK)
         status = start_token_topic(m, s, diag);
+    if (status == STATUS_OK && m->purpose == PASSES_KEEP)
+        status = start_activity_topic(m, s, diag);
     return status;
 }
 
@@ -367,6 +389,8 @@ void reconciler_modules_stop(struct reconciler_modules *m)
 {
     if (m->passes != NULL && m->purpose == PASSES_PLAN)
         task_loop_call(m->loop, end_planning, m);
+    if (m->activity_topic != NULL)
+        reconciler_activity_topic_stop(m->activity_topic);
     if (m->token_topic != NULL)
         reconciler_token_topic_stop(m->token_topic);
     if (m->accounts_topic != NULL)
@@ -402,6 +426,7 @@ void reconciler_modules_drain(struct reconciler_modules *m)
 
 void reconciler_modules_done(struct reconciler_modules *m)
 {
+    reconciler_activity_topic_free(m->activity_topic);
     reconciler_token_topic_free(m->token_topic);
     reconciler_accounts_topic_free(m->accounts_topic);
     reconciler_feed_free(m->feed);

@@ -5,6 +5,7 @@
 #include "bridge/app/cluster_settings.h"
 #include "bridge/app/provider_http.h"
 #include "bridge/app/reconciler_accounts_topic.h"
+#include "bridge/app/reconciler_activity_topic.h"
 #include "bridge/app/reconciler_feed.h"
 #include "bridge/app/reconciler_token_topic.h"
 
@@ -40,6 +41,7 @@ struct reconciler_modules {
     struct reconciler_feed *feed;
     struct reconciler_accounts_topic *accounts_topic;
     struct reconciler_token_topic *token_topic;
+    struct reconciler_activity_topic *activity_topic;
 };
 
 /* Reads the key files, and starts everything; the group is joined later, when the registry has been

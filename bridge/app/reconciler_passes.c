@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "bridge/app/subscription_gauges.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
@@ -47,7 +48,7 @@ struct reconciler_passes {
     struct counter *ends[PASS_ENDS];
     struct action_counters actions[CALL_ACTIVATE + 1];
     struct gauge *drift;
-    struct gauge *days_to_expiry;
+    struct subscription_gauges subscriptions;
     struct gauge *accounts_by_status[ACCOUNT_INVALID + 1];
     struct gauge *withheld;
 };
@@ -89,7 +90,7 @@ struct survey {
     struct guard_count guard;
     size_t differences;
     size_t by_status[ACCOUNT_INVALID + 1];
-    int64_t soonest_expiry_unix_ms; /* 0: none expires */
+    struct subscription_count subscriptions;
 };
 
 static const struct desired_account *desired_of(const struct reconciler_account *account)
@@ -108,12 +109,7 @@ static void survey_account(void *ctx, struct reconciler_account *account)
     guard_add(&s->guard, desired_of(account), state);
     s->by_status[state->record == NULL ? ACCOUNT_OK : state->record->status]++;
     s->differences += account->differences;
-    for (size_t i = 0; i < state->routes_len; i++) {
-        const struct route_record *r = state->routes[i].record;
-        if (r->state == ROUTE_ACTIVE && r->expires_at_unix_ms > 0 &&
-            (s->soonest_expiry_unix_ms == 0 || r->expires_at_unix_ms < s->soonest_expiry_unix_ms))
-            s->soonest_expiry_unix_ms = r->expires_at_unix_ms;
-    }
+    subscription_count_add(&s->subscriptions, state);
 }
 
 static void tell_survey(struct reconciler_passes *p, const struct survey *s)
@@ -122,9 +118,7 @@ static void tell_survey(struct reconciler_passes *p, const struct survey *s)
         gauge_set(p->accounts_by_status[i], (double)s->by_status[i]);
     gauge_set(p->drift, (double)s->differences);
     gauge_set(p->withheld, p->withholds_deletes);
-    if (s->soonest_expiry_unix_ms > 0)
-        gauge_set(p->days_to_expiry,
-                  (double)(s->soonest_expiry_unix_ms - clock_unix_ms()) / 86400000.0);
+    subscription_gauges_set(&p->subscriptions, &s->subscriptions);
 }
 
 static void survey(struct reconciler_passes *p)
@@ -133,7 +127,10 @@ static void survey(struct reconciler_passes *p)
     if (p->surveyed_mono_ms != 0 && now < p->surveyed_mono_ms + survey_ms)
         return;
     p->surveyed_mono_ms = now;
-    struct survey s = {.passes = p};
+    struct survey s = {.passes = p,
+                       .subscriptions = {.last_events = p->options.last_events(p->options.ctx),
+                                         .now_unix_ms = clock_unix_ms(),
+                                         .silent_after_ms = p->options.silent_after_ms}};
     reconciler_accounts_each(p->options.accounts, survey_account, &s);
     p->guard = s.guard;
     bool withholds = p->options.reconciler->policy == POLICY_SYNC && guard_holds(&s.guard);
@@ -561,8 +558,7 @@ static void make_metrics(struct reconciler_passes *p)
                       "What differs between declaration and provider, by the last plans.", NULL, 0);
     p->withheld = metrics_gauge(m, "maesn_bridge_reconcile_deletes_withheld",
                                 "Whether the guard rail holds deletes back.", NULL, 0);
-    p->days_to_expiry = metrics_gauge(m, "maesn_bridge_subscription_days_to_expiry",
-                                      "Days until the first active subscription expires.", NULL, 0);
+    subscription_gauges_init(&p->subscriptions, m);
 }
 
 enum status reconciler_passes_new(const struct reconciler_passes_options *opt,

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "bridge/app/last_events.h"
 #include "bridge/app/reconciler_accounts.h"
 #include "bridge/app/task_loop.h"
 #include "bridge/ops/metrics.h"
@@ -35,12 +36,15 @@ struct reconciler_passes_options {
     const struct provider_calls *calls;
     const struct registry_writer *writer;
     const struct reconciler_options *reconciler;
+    int64_t silent_after_ms; /* of subscription_count */
     struct metrics *metrics;
     enum passes_purpose purpose;
     const char *only_account;             /* ONCE and PLAN: no other one has a pass; NULL: all */
     const struct pass_listener *listener; /* NULL: none */
     size_t passes_max;                    /* at once */
     void *ctx;
+    /* What is known of callbacks; NULL: nothing. Borrowed for the turn. */
+    const struct last_events *(*last_events)(void *ctx);
     /* A commit's end is unknown: the partition's records have to be read again. */
     void (*on_records_unknown)(void *ctx, int32_t partition);
 };

@@ -160,6 +160,17 @@ void subscription_survey_add_activity(struct subscription_survey *s, const struc
             last_event(rows, partitions, &s->routes[i].url.specification);
 }
 
+void subscription_survey_judge_silence(struct subscription_survey *s, int64_t silent_after_ms,
+                                       int64_t now_unix_ms)
+{
+    for (size_t i = 0; i < s->routes_len; i++) {
+        struct surveyed_route *route = &s->routes[i];
+        route->is_silent = route->record != NULL &&
+                           route_record_is_silent(route->record, route->last_event_unix_ms,
+                                                  silent_after_ms, now_unix_ms);
+    }
+}
+
 /* --- for programs --------------------------------------------------------------------------- */
 
 static void json_text(struct buf *ret, const char *name, const char *text)
@@ -191,6 +202,7 @@ static void json_record(struct buf *ret, const struct route_record *r)
     json_text(ret, "provider_id", r->provider_id);
     buf_printf(ret, ",\"has_secret\":%s", r->secret == NULL ? "false" : "true");
     json_instant(ret, "created_at", r->created_at_unix_ms);
+    json_instant(ret, "subscribed_since", r->subscribed_since_unix_ms);
     json_instant(ret, "expires_at", r->expires_at_unix_ms);
     json_instant(ret, "delete_after", r->delete_after_unix_ms);
     json_instant(ret, "gone_after", r->gone_after_unix_ms);
@@ -216,6 +228,7 @@ static void json_route(struct buf *ret, const struct surveyed_route *route)
         json_text(ret, "state", "unreadable");
     json_text(ret, "reason", route->unreadable);
     json_instant(ret, "last_event_at", route->last_event_unix_ms);
+    buf_printf(ret, ",\"is_silent\":%s", route->is_silent ? "true" : "false");
     buf_append_text(ret, "}");
 }
 
@@ -295,7 +308,11 @@ static void add_last_event(struct text_table *t, const struct surveyed_route *ro
     char distance[TEXT_DISTANCE_SIZE] = "never";
     if (route->last_event_unix_ms != 0)
         text_distance(route->last_event_unix_ms, now_unix_ms, distance);
-    text_table_add(t, route->last_event_unix_ms == 0 ? TEXT_FAINT : TEXT_PLAIN, "%s", distance);
+    text_table_add(t,
+                   route->is_silent                 ? TEXT_YELLOW
+                   : route->last_event_unix_ms == 0 ? TEXT_FAINT
+                                                    : TEXT_PLAIN,
+                   route->is_silent ? "%s, silent" : "%s", distance);
 }
 
 /* Accounts that something is the matter with. */
@@ -385,6 +402,7 @@ static void print_record(const struct route_record *r, int64_t now_unix_ms, stru
     print_text(ret, "company", r->company_id);
     print_text(ret, "environment", r->environment_name);
     print_instant(ret, "created", r->created_at_unix_ms, now_unix_ms);
+    print_instant(ret, "subscribed since", r->subscribed_since_unix_ms, now_unix_ms);
     print_instant(ret, "expires", r->expires_at_unix_ms, now_unix_ms);
     print_instant(ret, "deleted after", r->delete_after_unix_ms, now_unix_ms);
     print_instant(ret, "forgotten after", r->gone_after_unix_ms, now_unix_ms);

@@ -11,6 +11,7 @@ struct surveyed_route {
     struct callback_url url;
     const char *unreadable;     /* why; NULL: it can be read */
     int64_t last_event_unix_ms; /* 0: none is known */
+    bool is_silent;             /* route_record_is_silent() */
 };
 
 struct surveyed_account {
@@ -46,6 +47,11 @@ enum status subscription_survey_add_registry(struct subscription_survey *s,
 /* Finds the last event of each route in the activity topic's rows. */
 void subscription_survey_add_activity(struct subscription_survey *s, const struct topic_rows *rows,
                                       int32_t partitions);
+
+/* Says of each active route whether it was not heard for so long. After
+ * subscription_survey_add_activity(). */
+void subscription_survey_judge_silence(struct subscription_survey *s, int64_t silent_after_ms,
+                                       int64_t now_unix_ms);
 
 /* Appends it as one JSON object; deploy/schemas/subscriptions.schema.json describes it. */
 void subscription_survey_print_json(const struct subscription_survey *s, struct buf *ret);

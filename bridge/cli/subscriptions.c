@@ -28,6 +28,8 @@ static enum status gather(const struct registry_access *x, struct subscription_s
     subscription_survey_add_activity(s, topic_table_lock(activity),
                                      topic_table_partitions(activity));
     topic_table_unlock(activity);
+    subscription_survey_judge_silence(s, (int64_t)x->settings->reconciler_silent_after_s * 1000,
+                                      clock_unix_ms());
     return status;
 }
 
@@ -97,7 +99,9 @@ const struct command subscriptions_list_command = {
         "subscription that is being replaced has a line for each of the two. Below the table\n"
         "stand the accounts that are blocked or invalid, and why.\n"
         "\n"
-        "LAST EVENT is known to the minute. deploy/schemas has a JSON Schema of --output json.",
+        "LAST EVENT is known to the minute; \"silent\" stands beside it when it is longer ago "
+        "than\n"
+        "reconciler.silent_after_s. deploy/schemas has a JSON Schema of --output json.",
     .options = list_options,
     .examples = "  $ maesn-bridge subscriptions list\n"
                 "  $ maesn-bridge subscriptions list acme-42 --all --output json",

@@ -27,6 +27,22 @@ static const char *copy_secret(const struct secret *secret, char ret[SECRET_MAX 
     return ret;
 }
 
+/* Since when there is a subscription of this specification, without a gap that is known; 0: only
+ * now. */
+static int64_t subscribed_since(const struct account_state *state, const struct specification *spec)
+{
+    int64_t since_unix_ms = 0;
+    for (size_t i = 0; i < state->routes_len; i++) {
+        const struct route_record *r = state->routes[i].record;
+        int64_t own_unix_ms =
+            r->subscribed_since_unix_ms == 0 ? r->created_at_unix_ms : r->subscribed_since_unix_ms;
+        if (own_unix_ms != 0 && specification_equal(&r->url.specification, spec) &&
+            (since_unix_ms == 0 || own_unix_ms < since_unix_ms))
+            since_unix_ms = own_unix_ms;
+    }
+    return since_unix_ms;
+}
+
 /* Saves what the answer brought: an active route, or, without its secret, one to be deleted. */
 static void save_created(struct pass *p, const struct created *created, bool has_secret)
 {
@@ -35,6 +51,7 @@ static void save_created(struct pass *p, const struct created *created, bool has
     struct route_record r = *pass_present_route(p)->record;
     r.provider_id = created->entry.id;
     r.created_at_unix_ms = pass_now_unix_ms(p);
+    r.subscribed_since_unix_ms = subscribed_since(p->state, &r.url.specification);
     if (created->entry.expires_at_unix_ms != PROVIDER_TIME_UNKNOWN)
         r.expires_at_unix_ms = created->entry.expires_at_unix_ms;
     r.gone_after_unix_ms = 0;

@@ -43,6 +43,7 @@ static const struct record_field fields[] = {
     {"secret", TEXT(secret)},
     {"token", TEXT(token)},
     {"created_at_unix_ms", INSTANT(created_at_unix_ms)},
+    {"subscribed_since_unix_ms", INSTANT(subscribed_since_unix_ms)},
     {"expires_at_unix_ms", INSTANT(expires_at_unix_ms)},
     {"delete_after_unix_ms", INSTANT(delete_after_unix_ms)},
     {"gone_after_unix_ms", INSTANT(gone_after_unix_ms)},
@@ -66,6 +67,20 @@ void route_record_free(struct route_record *r)
 bool route_record_equal(const struct route_record *a, const struct route_record *b)
 {
     return record_form_equal(&form, a, b);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+bool route_record_is_silent(const struct route_record *r, int64_t last_event_unix_ms,
+                            int64_t silent_after_ms, int64_t now_unix_ms)
+{
+    int64_t since_unix_ms =
+        r->subscribed_since_unix_ms == 0 ? r->created_at_unix_ms : r->subscribed_since_unix_ms;
+    return r->state == ROUTE_ACTIVE &&
+           later(last_event_unix_ms, since_unix_ms) + silent_after_ms < now_unix_ms;
 }
 
 const char *route_record_state_name(enum route_state state)

@@ -19,15 +19,17 @@ struct route_record {
     struct callback_url url; /* specification and generation: they make the record's key */
     enum route_state state;
     enum route_origin origin;
-    const char *system;           /* "xero"; "moneybird" for a native account */
-    const char *company_id;       /* it was created with, and so is listed and deleted with */
-    const char *environment_name; /* likewise */
-    const char *public_base_url;  /* it was created with */
-    const char *provider_id;      /* the subscription's id there; text, for it exceeds 2^53 */
-    const char *secret;           /* signs its callbacks; none while pending */
-    const char *token;            /* Moneybird's webhook_token */
-    int64_t created_at_unix_ms;   /* when the POST was answered, by our clock */
-    int64_t expires_at_unix_ms;   /* the provider's expiresDate; 0: none that parses */
+    const char *system;               /* "xero"; "moneybird" for a native account */
+    const char *company_id;           /* it was created with, and so is listed and deleted with */
+    const char *environment_name;     /* likewise */
+    const char *public_base_url;      /* it was created with */
+    const char *provider_id;          /* the subscription's id there; text, for it exceeds 2^53 */
+    const char *secret;               /* signs its callbacks; none while pending */
+    const char *token;                /* Moneybird's webhook_token */
+    int64_t created_at_unix_ms;       /* when the POST was answered, by our clock */
+    int64_t subscribed_since_unix_ms; /* created_at of the first generation in the line of those
+                                         that this one replaced; 0: it is the first */
+    int64_t expires_at_unix_ms;       /* the provider's expiresDate; 0: none that parses */
     int64_t delete_after_unix_ms; /* retiring: when the overlap ends and the DELETE may go out */
     int64_t gone_after_unix_ms;   /* pending, retired: when the tombstone may follow */
     int64_t undesired_since_unix_ms;
@@ -44,6 +46,11 @@ void route_record_free(struct route_record *r);
 
 /* Whether both say the same, so that there is nothing to write. */
 bool route_record_equal(const struct route_record *a, const struct route_record *b);
+
+/* Whether an active subscription was not heard for so long: no event came, of which the last one
+ * was at last_event_unix_ms (0: none is known), and it was there all the time. */
+bool route_record_is_silent(const struct route_record *r, int64_t last_event_unix_ms,
+                            int64_t silent_after_ms, int64_t now_unix_ms);
 
 /* "pending", "active", ... Static. */
 const char *route_record_state_name(enum route_state state);

@@ -1,15 +1,18 @@
 """The reconciler against Apache Kafka and a Maesn that does what its documents say."""
 
 import hashlib
+import json
 import signal
 import time
 
 from harness import wait
+from harness.bridge import run
 from harness.maesn import API_KEY
 from harness.reconciler import PUBLIC_URL, account
 from harness.sender import post
 
 INVOICES = [{"resource": "INVOICE", "events": ["CREATED", "UPDATED"]}]
+INVOICE = b'{"eventType": "CREATED", "resource": "INVOICE", "resourceId": "1", "filterDate": "2026-05-04T12:30:00Z"}'
 
 
 def posted(maesn, name):
@@ -58,14 +61,34 @@ def test_the_ingress_verifies_what_the_reconciler_subscribed(start_world, maesn)
     subscription = maesn.of("key-of-acme-42")[0]
     world.start_ingress()
 
-    def status():
-        try:
-            return post(world.config.ingress_port, subscription.path, b"[]", subscription.secret).status
-        except OSError:
-            return 0
-
-    wait.until(lambda: status() == 200, 20, "a signed callback is answered 200")
+    wait.until(lambda: is_delivered(world, subscription), 20, "a signed callback is answered 200")
     assert post(world.config.ingress_port, subscription.path, b"[]", "another secret").status == 401
+
+
+def test_subscriptions_that_fell_silent_are_counted_and_listed_until_they_are_heard_again(start_world, maesn):
+    world = start_world([account("acme-42", "lexware-office", INVOICES)], {"reconciler": {"silent_after_s": 8}})
+    world.await_settled("acme-42", count=2)
+    reconciler = world.bridges[0]
+    wait.until(lambda: reconciler.metric("maesn_bridge_subscriptions_silent") == 2, 20, "neither was heard")
+    assert reconciler.metric("maesn_bridge_subscriptions", state="active") == 2
+
+    subscription = maesn.of("key-of-acme-42")[0]
+    world.cluster.create_topics(f"{world.prefix}.invoice")
+    world.start_ingress()
+    wait.until(lambda: is_delivered(world, subscription, INVOICE), 20, "a callback is delivered")
+    wait.until(lambda: reconciler.metric("maesn_bridge_subscriptions_silent") == 1, 8, "it was heard")
+    listed = json.loads(run("subscriptions", "list", "--output", "json", "--config", world.config.file).stdout)
+    heard, silent = sorted(listed["subscriptions"], key=lambda s: s["is_silent"])
+    assert "last_event_at" in heard and f"/{heard['event']}/" in subscription.path and not heard["is_silent"]
+    assert "last_event_at" not in silent and silent["is_silent"]
+    wait.until(lambda: reconciler.metric("maesn_bridge_subscriptions_silent") == 2, 20, "it is silent again")
+
+
+def is_delivered(world, subscription, body=b"[]"):
+    try:
+        return post(world.config.ingress_port, subscription.path, body, subscription.secret).status == 200
+    except OSError:
+        return False
 
 
 def test_an_account_that_is_no_longer_declared_is_deleted_after_the_delay_under_sync(start_world, maesn):

@@ -227,6 +227,23 @@ static void the_order_is_intent_post_secret_and_then_one_get_a_pass(void **state
     expect(f, PASS_COMPLETE, "GET ");
 }
 
+static void a_renewed_subscription_knows_since_when_it_is_there(void **state)
+{
+    struct fixture *f = *state;
+    run(f, true);
+    for (int renewals = 0; renewals < 3; renewals++) {
+        struct route_record *newest = f->state.routes[0].record;
+        for (size_t i = 1; i < f->state.routes_len; i++)
+            if (f->state.routes[i].record->created_at_unix_ms > newest->created_at_unix_ms)
+                newest = f->state.routes[i].record;
+        assert_int_equal(newest->created_at_unix_ms, f->now_unix_ms);
+        assert_int_equal(newest->subscribed_since_unix_ms, renewals == 0 ? 0 : NOW);
+        newest->expires_at_unix_ms = f->now_unix_ms + 10 * HOUR;
+        f->now_unix_ms += 9 * HOUR;
+        run(f, true);
+    }
+}
+
 static void a_plan_only_lists(void **state)
 {
     struct fixture *f = *state;
@@ -427,6 +444,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         T(the_order_is_intent_post_secret_and_then_one_get_a_pass),
+        T(a_renewed_subscription_knows_since_when_it_is_there),
         T(a_plan_only_lists),
         T(a_401_blocks_until_an_hourly_call_succeeds),
         T(a_new_key_ends_a_block_at_once),

@@ -24,6 +24,7 @@ static const char full_json[] =
     "d \\\"1\\\"\","
     "\"public_base_url\":\"https://hooks.example.com\",\"provider_id\":\"433546265874957401\","
     "\"secret\":\"s3cr3t\",\"token\":\"t0k3n\",\"created_at_unix_ms\":1795293215999,"
+    "\"subscribed_since_unix_ms\":1795293215000,"
     "\"expires_at_unix_ms\":1826829215999,\"delete_after_unix_ms\":3,\"gone_after_unix_ms\":4,"
     "\"undesired_since_unix_ms\":5,\"missing_since_unix_ms\":9223372036854775807}";
 
@@ -54,6 +55,7 @@ static struct route_record full(void)
     r.secret = "s3cr3t";
     r.token = "t0k3n";
     r.created_at_unix_ms = 1795293215999;
+    r.subscribed_since_unix_ms = 1795293215000;
     r.expires_at_unix_ms = 1826829215999;
     r.delete_after_unix_ms = 3;
     r.gone_after_unix_ms = 4;
@@ -222,9 +224,9 @@ static void a_copy_holds_its_own_texts(void **state)
 static void any_member_makes_a_difference(void **state)
 {
     (void)state;
-    struct route_record others[16];
+    struct route_record others[17];
     const struct route_record r = full();
-    for (size_t i = 0; i < 16; i++)
+    for (size_t i = 0; i < 17; i++)
         others[i] = r;
     others[0].url.generation_unix_ms++;
     others[1].url.specification.event[0] = 'x';
@@ -242,7 +244,8 @@ static void any_member_makes_a_difference(void **state)
     others[13].gone_after_unix_ms++;
     others[14].undesired_since_unix_ms++;
     others[15].missing_since_unix_ms--;
-    for (size_t i = 0; i < 16; i++) {
+    others[16].subscribed_since_unix_ms--;
+    for (size_t i = 0; i < 17; i++) {
         assert_false(route_record_equal(&r, &others[i]));
         assert_false(route_record_equal(&others[i], &r));
         assert_true(route_record_equal(&others[i], &others[i]));
