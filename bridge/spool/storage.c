@@ -147,7 +147,7 @@ static enum status open_or_make(const struct storage *s, const struct store_limi
 {
     if (!exists(s, STORAGE_DATABASE)) {
         if (exists(s, STORAGE_DATABASE "-wal"))
-            return diag_set(diag, STATUS_INVALID, "its log is there, and it is not");
+            return diag_set(diag, STATUS_INVALID, "its log is there without it");
         enum status status = make(s, next_sequence, diag);
         if (status != STATUS_OK)
             return status;

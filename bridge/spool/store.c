@@ -10,7 +10,7 @@
 enum {
     PAGE_SIZE = 4096,
     PAGES_MIN = 64,          /* what the smallest quota, 1 MiB, needs, and no less */
-    SHRINK_PAGES_MIN = 1024, /* a smaller file is left as it is */
+    SHRINK_PAGES_MIN = 64,   /* a smaller file is left as it is */
     PROGRESS_STEPS = 1000,   /* of SQLite's machine between two looks at the clock: some 10 us */
     CHECKPOINT_WAIT_MS = 50, /* for readers of other processes: callbacks wait meanwhile */
 };

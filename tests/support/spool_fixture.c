@@ -82,6 +82,20 @@ void test_eventually(bool (*is)(struct spool *s), struct spool *s)
     }
 }
 
+const char *test_metric(struct metrics *m, const char *series, char ret[32])
+{
+    struct buf text;
+    char start[128];
+    buf_init(&text, 1 << 20);
+    metrics_print(m, &text);
+    snprintf(start, sizeof(start), "\n%s ", series);
+    const char *found = strstr(buf_text(&text), start);
+    found = found == NULL ? "?" : found + strlen(start);
+    snprintf(ret, 32, "%.*s", (int)strcspn(found, "\n"), found);
+    buf_done(&text);
+    return ret;
+}
+
 /* --- publications --------------------------------------------------------------------------- */
 
 static void on_end(struct spool_entry *entry, enum spool_outcome outcome)

@@ -49,5 +49,9 @@ struct spool *test_spool_open(const char *directory, uint64_t max_bytes, struct 
  * caller frees it. */
 char *test_spool_ids(struct spool *s);
 
+/* The value of a series as a scrape prints it: "maesn_bridge_spool_records"; "?" if there is none.
+ */
+const char *test_metric(struct metrics *m, const char *series, char ret[32]);
+
 /* Polls until it is true; asserts that it becomes so within 20 seconds. */
 void test_eventually(bool (*is)(struct spool *s), struct spool *s);

@@ -1,0 +1,333 @@
+/* A database that is damaged: moved aside as it is, loudly, and a new one begins. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bridge/base/file.h"
+#include "bridge/base/log.h"
+#include "tests/support/spool_fixture.h"
+
+enum { RECORDS = 400, PAGE = 4096 };
+
+static struct {
+    char directory[64];
+    char database[96];
+    struct metrics *metrics;
+    struct test_wait wait;
+    struct spool *spool;
+    struct buf before; /* the damaged file */
+} f;
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&f, 0, sizeof(f));
+    buf_init(&f.before, 64 << 20);
+    spool_fixture_make_directory(f.directory);
+    snprintf(f.database, sizeof(f.database), "%s/spool.db", f.directory);
+    test_wait_init(&f.wait);
+    if (metrics_new(&f.metrics) != STATUS_OK)
+        return -1;
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    spool_close(f.spool);
+    metrics_free(f.metrics);
+    buf_done(&f.before);
+    spool_fixture_remove_directory(f.directory);
+    return 0;
+}
+
+static void assert_metric(const char *series, const char *expected)
+{
+    char value[32];
+    assert_string_equal(test_metric(f.metrics, series, value), expected);
+}
+
+static void read_whole(const char *path, struct buf *ret)
+{
+    struct diag diag = {0};
+    ret->len = 0;
+    assert_int_equal(file_read(path, ret, &diag), STATUS_OK);
+}
+
+static void overwrite(off_t offset, const void *data, size_t len)
+{
+    int fd = open(f.database, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, data, len, offset), len);
+    close(fd);
+}
+
+/* --- what may happen to a file -------------------------------------------------------------- */
+
+static void cut_in_half(void)
+{
+    struct stat st;
+    assert_int_equal(stat(f.database, &st), 0);
+    assert_int_equal(truncate(f.database, st.st_size / 2 / PAGE * PAGE), 0);
+}
+
+static void cut_to_nothing(void)
+{
+    assert_int_equal(truncate(f.database, 0), 0);
+}
+
+static void spoil_the_header(void)
+{
+    overwrite(0, "SQLite format 4", 16);
+}
+
+static void spoil_a_page(void)
+{
+    static uint8_t noise[PAGE];
+    memset(noise, 0xa5, sizeof(noise));
+    overwrite(10 * PAGE, noise, sizeof(noise));
+}
+
+static void spoil_the_schema(void)
+{
+    static const uint8_t noise[PAGE - 100];
+    overwrite(100, noise, sizeof(noise));
+}
+
+static void replace_with_text(void)
+{
+    cut_to_nothing();
+    overwrite(0, "this is no database, though it is a file of some length\n", 56);
+}
+
+static void execute(const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(f.database, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void put_another_programs(void)
+{
+    execute("PRAGMA application_id = 252006673");
+}
+
+static void put_a_later_version(void)
+{
+    execute("PRAGMA user_version = 2");
+}
+
+static void drop_a_table(void)
+{
+    execute("DROP TABLE totals");
+}
+
+static void empty_behind_its_back(void)
+{
+    execute("DELETE FROM record");
+}
+
+static const struct {
+    void (*damage)(void);
+    const char *why;
+} damages[] = {
+    {cut_in_half, "database disk image is malformed"},
+    {cut_to_nothing, "it is no spool: application_id 0, expected 1835168624"},
+    {spoil_the_header, "file is not a database"},
+    {spoil_a_page, "quick_check: "},
+    {spoil_the_schema, "database disk image is malformed"},
+    {replace_with_text, "file is not a database"},
+    {put_another_programs, "it is no spool: application_id 252006673, expected 1835168624"},
+    {put_a_later_version, "its layout is version 2, this program knows version 1"},
+    {drop_a_table, "no such table: totals"},
+    {empty_behind_its_back, "its totals disagree with its records"},
+};
+
+/* The name of the one that was moved aside. */
+static void find_damaged(char ret[384], const char *end)
+{
+    DIR *d = opendir(f.directory);
+    size_t found = 0;
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        size_t len = strlen(e->d_name), end_len = strlen(end);
+        if (strncmp(e->d_name, "spool.db.damaged-", 17) != 0 || len < end_len ||
+            strcmp(e->d_name + len - end_len, end) != 0)
+            continue;
+        snprintf(ret, 384, "%s/%s", f.directory, e->d_name);
+        found++;
+    }
+    closedir(d);
+    assert_int_equal(found, 1);
+}
+
+/* Opens the spool with its log lines in `log`. */
+static void open_and_listen(struct buf *log)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    log_set_fd(fds[1]);
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    log_set_fd(2);
+    close(fds[1]);
+    char block[4096];
+    for (ssize_t len; (len = read(fds[0], block, sizeof(block))) > 0;)
+        buf_append(log, block, (size_t)len);
+    close(fds[0]);
+}
+
+static void assert_is_moved_aside(const char *why)
+{
+    char path[384];
+    struct buf moved, log;
+    buf_init(&moved, 64 << 20);
+    buf_init(&log, 1 << 16);
+    read_whole(f.database, &f.before);
+    open_and_listen(&log);
+    assert_non_null(strstr(buf_text(&log), "\"event\":\"spool.quarantined\""));
+    if (strstr(buf_text(&log), why) == NULL)
+        fail_msg("%s does not say: %s", buf_text(&log), why);
+    find_damaged(path, "Z");
+    read_whole(path, &moved);
+    assert_true(bytes_equal(buf_bytes(&moved), buf_bytes(&f.before)));
+    buf_done(&moved);
+    buf_done(&log);
+}
+
+static void a_damaged_database_is_moved_aside_and_a_new_one_begins(void **state)
+{
+    for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        assert_int_equal(test_put(f.spool, &f.wait, "a", RECORDS, 300), SPOOL_STORED);
+        spool_close(f.spool);
+        damages[i].damage();
+        assert_is_moved_aside(damages[i].why);
+        assert_metric("maesn_bridge_spool_quarantined_total", "1");
+        assert_int_equal(spool_records(f.spool), 0);
+        assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void a_log_without_its_database_is_moved_aside(void **state)
+{
+    (void)state;
+    char path[384], log[128];
+    spool_close(f.spool);
+    assert_int_equal(unlink(f.database), 0);
+    snprintf(log, sizeof(log), "%s-wal", f.database);
+    FILE *file = fopen(log, "w");
+    assert_non_null(file);
+    fputs("a log", file);
+    fclose(file);
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    read_whole((find_damaged(path, "Z-wal"), path), &f.before);
+    assert_string_equal(buf_text(&f.before), "a log");
+    assert_metric("maesn_bridge_spool_quarantined_total", "1");
+}
+
+static void two_that_are_damaged_within_a_second_are_both_kept(void **state)
+{
+    (void)state;
+    size_t kept = 0;
+    for (int i = 0; i < 3; i++) {
+        spool_close(f.spool);
+        replace_with_text();
+        f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    }
+    DIR *d = opendir(f.directory);
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        kept +=
+            strncmp(e->d_name, "spool.db.damaged-", 17) == 0 && strstr(e->d_name, "-wal") == NULL;
+    closedir(d);
+    assert_int_equal(kept, 3);
+}
+
+/* --- damage that is found later ------------------------------------------------------------- */
+
+static bool has_one_less(struct spool *s)
+{
+    return spool_records(s) == 2;
+}
+
+static void a_record_whose_checksum_is_wrong_is_set_aside_and_the_others_are_read(void **state)
+{
+    (void)state;
+    assert_int_equal(test_put(f.spool, &f.wait, "abcdefgh", 3, 10), SPOOL_STORED);
+    spool_close(f.spool);
+    read_whole(f.database, &f.before);
+    const uint8_t *at = memmem(f.before.data, f.before.len, "abcdefgh-1", 10);
+    assert_non_null(at);
+    overwrite(at - f.before.data, "X", 1);
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    assert_int_equal(spool_records(f.spool), 3);
+    char *ids = test_spool_ids(f.spool);
+    assert_string_equal(ids, "abcdefgh-0 abcdefgh-2 ");
+    free(ids);
+    test_eventually(has_one_less, f.spool);
+    spool_close(f.spool);
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    assert_int_equal(spool_records(f.spool), 2);
+    assert_metric("maesn_bridge_spool_damaged_records_total", "1");
+    assert_metric("maesn_bridge_spool_quarantined_total", "0");
+    execute("CREATE TEMP TABLE one (n CHECK (n = 1));"
+            "INSERT INTO one SELECT count(*) FROM damaged WHERE sequence = 2");
+}
+
+static bool is_moved(struct spool *s)
+{
+    char value[32];
+    struct diag diag = {0};
+    test_metric(f.metrics, "maesn_bridge_spool_quarantined_total", value);
+    return strcmp(value, "1") == 0 && spool_is_healthy(s, &diag);
+}
+
+static void damage_found_while_reading_moves_the_database_aside(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(64 << 20);
+    struct spooled_record *records = NULL;
+    size_t len = 0;
+    assert_int_equal(test_put(f.spool, &f.wait, "a", RECORDS, 300), SPOOL_STORED);
+    spool_close(f.spool); /* the log is in the database */
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    spoil_a_page();
+    assert_int_equal(spool_read(f.spool, 0, RECORDS, 64 << 20, a, &records, &len),
+                     STATUS_UNAVAILABLE);
+    test_eventually(is_moved, f.spool);
+    assert_int_equal(spool_records(f.spool), 0);
+    struct test_entry *e = test_entry_new(&f.wait, "b", 1, 10);
+    assert_int_equal(spool_put(f.spool, &e->entry), STATUS_OK);
+    test_wait_for(&f.wait, 2);
+    assert_int_equal(e->outcome, SPOOL_STORED);
+    assert_int_equal(e->entry.first_sequence, RECORDS + 1); /* deletes of the old hit nothing new */
+    test_entry_unref(e);
+    arena_free(a);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_damaged_database_is_moved_aside_and_a_new_one_begins),
+        TEST(a_log_without_its_database_is_moved_aside),
+        TEST(two_that_are_damaged_within_a_second_are_both_kept),
+        TEST(a_record_whose_checksum_is_wrong_is_set_aside_and_the_others_are_read),
+        TEST(damage_found_while_reading_moves_the_database_aside),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
