@@ -14,10 +14,18 @@
 /* How soon a record is read again for which there was no memory. */
 static const int short_of_memory_ms = 100;
 
+/* A declaration that could not be read, as it came: another ring may open it. */
+struct sealed_declaration {
+    struct sealed_declaration *next;
+    struct compacted_topic_record record; /* points into data */
+    uint8_t data[];
+};
+
 struct reconciler_accounts_topic {
     struct reconciler_accounts_topic_options options;
     struct loop_topic *topic;
-    struct keyring *keyring; /* the loop's */
+    struct keyring *keyring;            /* the loop's */
+    struct sealed_declaration *waiting; /* likewise: at most one of a key */
 };
 
 DEFINE_CLEANUP(struct account_declaration *, account_declaration_free)
@@ -98,6 +106,35 @@ static enum status take_opened(struct reconciler_accounts_topic *t, const struct
     return status;
 }
 
+/* A later record of its key counts, whatever it says. */
+static void forget_waiting(struct reconciler_accounts_topic *t, struct bytes key)
+{
+    for (struct sealed_declaration **at = &t->waiting; *at != NULL; at = &(*at)->next) {
+        struct sealed_declaration *d = *at;
+        if (!bytes_equal(d->record.key, key))
+            continue;
+        *at = d->next;
+        free(d);
+        return;
+    }
+}
+
+static void let_wait(struct reconciler_accounts_topic *t,
+                     const struct compacted_topic_record *record)
+{
+    struct sealed_declaration *d;
+    while ((d = malloc(sizeof(*d) + record->key.len + record->value.len)) == NULL)
+        poll(NULL, 0, short_of_memory_ms);
+    memcpy(d->data, record->key.data, record->key.len);
+    if (record->value.len > 0)
+        memcpy(d->data + record->key.len, record->value.data, record->value.len);
+    d->record = *record;
+    d->record.key = bytes_of(d->data, record->key.len);
+    d->record.value = bytes_of(d->data + record->key.len, record->value.len);
+    d->next = t->waiting;
+    t->waiting = d;
+}
+
 static void on_record(void *ctx, const struct compacted_topic_record *record)
 {
     struct reconciler_accounts_topic *t = ctx;
@@ -110,10 +147,14 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     enum status status;
     while ((status = take_opened(t, &k, record, &diag)) == STATUS_NOMEM)
         poll(NULL, 0, short_of_memory_ms);
-    if (status != STATUS_OK)
-        LOG(REGISTRY_RECORD_REFUSED, log_bytes("key", record->key),
-            log_number("partition", record->partition), log_number("offset", record->offset),
-            log_text("error", diag.text));
+    forget_waiting(t, record->key);
+    if (status == STATUS_OK)
+        return;
+    if (k.kind == REGISTRY_KEY_DECLARATION)
+        let_wait(t, record);
+    LOG(REGISTRY_RECORD_REFUSED, log_bytes("key", record->key),
+        log_number("partition", record->partition), log_number("offset", record->offset),
+        log_text("error", diag.text));
 }
 
 static void on_caught_up(void *ctx)
@@ -136,6 +177,12 @@ void reconciler_accounts_topic_set_keyring(struct reconciler_accounts_topic *t,
 {
     keyring_unref(t->keyring);
     t->keyring = keyring_ref(keyring);
+    struct sealed_declaration *again = TAKE(t->waiting);
+    for (struct sealed_declaration *next; again != NULL; again = next) {
+        next = again->next;
+        on_record(t, &again->record);
+        free(again);
+    }
 }
 
 enum status reconciler_accounts_topic_new(const struct reconciler_accounts_topic_options *opt,
@@ -175,6 +222,10 @@ void reconciler_accounts_topic_free(struct reconciler_accounts_topic *t)
     if (t == NULL)
         return;
     loop_topic_free(t->topic);
+    for (struct sealed_declaration *d = t->waiting, *next; d != NULL; d = next) {
+        next = d->next;
+        free(d);
+    }
     keyring_unref(t->keyring);
     free(t);
 }

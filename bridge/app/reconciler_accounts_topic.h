@@ -34,7 +34,8 @@ void reconciler_accounts_topic_stop(struct reconciler_accounts_topic *t);
 /* After the loop's stop. */
 void reconciler_accounts_topic_free(struct reconciler_accounts_topic *t);
 
-/* Opens later records with this ring. Thread: the loop's. */
+/* Opens records with this ring, also the declarations that could not be read so far. Thread: the
+ * loop's. */
 void reconciler_accounts_topic_set_keyring(struct reconciler_accounts_topic *t,
                                            const struct keyring *keyring);
 

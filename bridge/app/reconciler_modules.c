@@ -253,12 +253,14 @@ static enum status declare_all(struct reconciler_modules *m, const struct settin
 struct new_keys {
     struct reconciler_modules *modules;
     struct keyring *keyring;
+    struct keyring *route_keys;
     struct secret *api_key;
 };
 
 static void new_keys_done(struct new_keys *k)
 {
     keyring_unref(k->keyring);
+    keyring_unref(k->route_keys);
     secret_unref(k->api_key);
 }
 
@@ -285,6 +287,7 @@ static void take_keys(void *ctx)
     reconciler_accounts_topic_set_keyring(m->accounts_topic, k->keyring);
     reconciler_writer_set_keyring(m->writer, k->keyring);
     reconciler_accounts_set_keyring(m->accounts, k->keyring);
+    reconciler_passes_set_route_keys(m->passes, k->route_keys);
     provider_http_set_maesn_key(m->http, k->api_key);
     reconciler_accounts_each(m->accounts, wake_waiting, m->passes);
 }
@@ -294,6 +297,8 @@ enum status reconciler_modules_reload(struct reconciler_modules *m, const struct
 {
     CLEANUP(new_keys_done) struct new_keys keys = {.modules = m};
     enum status status = keyring_from_file(s->keyring_file, &keys.keyring, diag);
+    if (status == STATUS_OK)
+        status = keyring_from_file(s->route_key_file, &keys.route_keys, diag);
     if (status == STATUS_OK)
         status = read_api_key(s, &keys.api_key, diag);
     if (status == STATUS_OK)

@@ -23,6 +23,8 @@ struct running_pass {
     struct reconciler_passes *passes;
     struct reconciler_account *account;
     struct declaration *wants; /* a reference; NULL: it is no longer declared */
+    struct reconciler_options options;
+    struct keyring *route_keys; /* a reference: of the options */
     struct pass *pass;
 };
 
@@ -32,7 +34,8 @@ struct action_counters {
 
 struct reconciler_passes {
     struct reconciler_passes_options options;
-    struct schedule schedule; /* of the accounts that are led here */
+    struct keyring *route_keys; /* of passes to come */
+    struct schedule schedule;   /* of the accounts that are led here */
     struct task_timer timer;
     atomic_size_t running;
     bool is_draining;
@@ -307,6 +310,14 @@ static void tell_end(struct reconciler_passes *p, const struct reconciler_accoun
         log_text("result", pass_end_name(result->end)), log_text("error", result->reason.text));
 }
 
+static void running_pass_free(struct running_pass *running)
+{
+    pass_free(running->pass);
+    declaration_unref(running->wants);
+    keyring_unref(running->route_keys);
+    free(running);
+}
+
 /* Ends what is under way, if anything is. */
 static void stop_pass(struct reconciler_passes *p, struct reconciler_account *account)
 {
@@ -314,9 +325,7 @@ static void stop_pass(struct reconciler_passes *p, struct reconciler_account *ac
     if (running == NULL)
         return;
     account->running = NULL;
-    pass_free(running->pass);
-    declaration_unref(running->wants);
-    free(running);
+    running_pass_free(running);
     atomic_fetch_sub(&p->running, 1);
 }
 
@@ -376,7 +385,7 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
     if (running == NULL)
         return STATUS_NOMEM;
     struct pass_options opt = {
-        .reconciler = p->options.reconciler,
+        .reconciler = &running->options,
         .calls = p->options.calls,
         .writer = p->options.writer,
         .now_unix_ms = now_unix_ms,
@@ -388,7 +397,11 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
         .on_end = on_end,
         .ctx = running,
     };
-    *running = (struct running_pass){.passes = p, .account = account};
+    *running = (struct running_pass){.passes = p,
+                                     .account = account,
+                                     .options = *p->options.reconciler,
+                                     .route_keys = keyring_ref(p->route_keys)};
+    running->options.route_keys = running->route_keys;
     heed_request(account->request, &opt);
     const struct desired_account *desired = NULL;
     if (account->declared != NULL) {
@@ -397,8 +410,7 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
     }
     enum status status = pass_new(&opt, account->id, desired, &account->state, &running->pass);
     if (status != STATUS_OK) {
-        declaration_unref(running->wants);
-        free(running);
+        running_pass_free(running);
         return status;
     }
     account->running = running;
@@ -509,6 +521,12 @@ void reconciler_passes_end(struct reconciler_passes *p)
     reconciler_accounts_each(p->options.accounts, stop_each, p);
 }
 
+void reconciler_passes_set_route_keys(struct reconciler_passes *p, const struct keyring *route_keys)
+{
+    keyring_unref(p->route_keys);
+    p->route_keys = keyring_ref(route_keys);
+}
+
 void reconciler_passes_drain(struct reconciler_passes *p)
 {
     p->is_draining = true;
@@ -568,6 +586,7 @@ enum status reconciler_passes_new(const struct reconciler_passes_options *opt,
     if (p == NULL)
         return STATUS_NOMEM;
     p->options = *opt;
+    p->route_keys = keyring_ref(opt->reconciler->route_keys);
     p->timer.run = turn;
     schedule_init(&p->schedule, opt->reconciler->interval_ms);
     make_metrics(p);
@@ -581,5 +600,6 @@ void reconciler_passes_free(struct reconciler_passes *p)
         return;
     assert(reconciler_passes_running(p) == 0);
     schedule_done(&p->schedule);
+    keyring_unref(p->route_keys);
     free(p);
 }

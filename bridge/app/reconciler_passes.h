@@ -35,8 +35,8 @@ struct reconciler_passes_options {
     struct reconciler_accounts *accounts;
     const struct provider_calls *calls;
     const struct registry_writer *writer;
-    const struct reconciler_options *reconciler;
-    int64_t silent_after_ms; /* of subscription_count */
+    const struct reconciler_options *reconciler; /* of the start: its route keys may be replaced */
+    int64_t silent_after_ms;                     /* of subscription_count */
     struct metrics *metrics;
     enum passes_purpose purpose;
     const char *only_account;             /* ONCE and PLAN: no other one has a pass; NULL: all */
@@ -71,6 +71,10 @@ bool reconciler_passes_withhold(struct reconciler_passes *p, struct guard_count 
 
 /* The account's pass is due now, or as soon as the one under way is over. */
 void reconciler_passes_wake(struct reconciler_passes *p, struct reconciler_account *account);
+
+/* Passes that begin from now on go by these route keys; takes its own reference. */
+void reconciler_passes_set_route_keys(struct reconciler_passes *p,
+                                      const struct keyring *route_keys);
 
 /* Begins no pass any more. */
 void reconciler_passes_drain(struct reconciler_passes *p);

@@ -50,6 +50,12 @@ class KeyFile:
         return next(iter(self.keys.items()))
 
 
+def path_under(route_keys, key):
+    """The path of a callback URL: the record's key, and its token."""
+    digest = hmac.new(route_keys.first[1], key.encode(), hashlib.sha256).digest()[:16]
+    return f"{key}-{base64.b32encode(digest).decode().lower().rstrip('=')}"
+
+
 class Route:
     """One generation of a subscription."""
 
@@ -68,8 +74,7 @@ class Route:
         return f"/in/{self.specification}/{self.generation}"
 
     def path(self, route_keys):
-        digest = hmac.new(route_keys.first[1], self.key.encode(), hashlib.sha256).digest()[:16]
-        return f"{self.key}-{base64.b32encode(digest).decode().lower().rstrip('=')}"
+        return path_under(route_keys, self.key)
 
     def record(self, state="active", **more):
         record = {"version": 1, "state": state, "provider": self.provider, "account": self.account,
