@@ -11,6 +11,7 @@
  */
 #include "bridge/app/reconciler_feed.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -46,8 +47,6 @@ struct reconciler_feed {
     struct partition *partitions;
     int32_t partitions_len;
     int64_t started_at_mono_ms;
-    bool is_caught_up;
-    bool may_join;
     bool is_stopping; /* joins nothing any more */
     struct gauge *led;
 
@@ -213,9 +212,10 @@ static void on_end(void *ctx, int32_t partition, uint64_t refresh)
 
 /* Not before everything is known, so that no partition is owned for long before it is led, and
  * nothing is taken as no longer declared that was not read yet. */
-static void join_if_ready(struct reconciler_feed *f)
+void reconciler_feed_join(struct reconciler_feed *f)
 {
-    if (f->is_stopping || !f->is_caught_up || !f->may_join)
+    assert(f->membership == NULL);
+    if (f->is_stopping)
         return;
     const struct membership_options opt = {
         .cluster = f->options.cluster,
@@ -237,19 +237,10 @@ static void join_if_ready(struct reconciler_feed *f)
 static void on_caught_up(void *ctx)
 {
     struct reconciler_feed *f = ctx;
-    f->is_caught_up = true;
     LOG(REGISTRY_LOADED, log_text("topic", f->options.topic),
         log_number("accounts", (int64_t)reconciler_accounts_len(f->options.accounts)),
         log_number("duration_ms", clock_mono_ms() - f->started_at_mono_ms));
-    if (f->options.on_known != NULL)
-        f->options.on_known(f->options.ctx);
-    join_if_ready(f);
-}
-
-void reconciler_feed_allow_joining(struct reconciler_feed *f)
-{
-    f->may_join = true;
-    join_if_ready(f);
+    f->options.on_known(f->options.ctx);
 }
 
 /* --- what is asked of it, from any thread -----------------------------------------------------

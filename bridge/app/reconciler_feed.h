@@ -17,7 +17,7 @@ struct reconciler_feed_options {
     int64_t session_timeout_ms;
     struct reconciler_accounts *accounts;
     struct metrics *metrics;
-    /* All that was there before is known. Thread: the loop's. May be NULL. */
+    /* All that was there before is known: the group may be joined. Thread: the loop's. */
     void (*on_known)(void *ctx);
     /* The group has given us so many of all partitions. May be NULL. Thread: the membership's. */
     void (*on_share)(void *ctx, size_t partitions, size_t all);
@@ -29,13 +29,13 @@ struct reconciler_feed_options {
 enum status reconciler_feed_new(const struct reconciler_feed_options *opt,
                                 struct reconciler_feed **ret) MUST_CHECK;
 
-/* Starts to read, and joins the group when all was read once and joining is allowed. passes and
- * writer are borrowed until the stop. Errors: as compacted_topic_new(). */
+/* Starts to read. passes and writer are borrowed until the stop. Errors: as compacted_topic_new().
+ */
 enum status reconciler_feed_start(struct reconciler_feed *f, struct reconciler_passes *passes,
                                   struct reconciler_writer *writer, struct diag *diag) MUST_CHECK;
 
-/* What is declared at run time is known: the group may be joined. Thread: the loop's. */
-void reconciler_feed_allow_joining(struct reconciler_feed *f);
+/* Joins the group: once, when the records, and what is declared, are known. Thread: the loop's. */
+void reconciler_feed_join(struct reconciler_feed *f);
 
 /* Leaves the group, by which everything that is led is given up; reads nothing more. The loop still
  * runs. Thread: any but the loop's. */

@@ -149,7 +149,7 @@ void reconciler_modules_begin(struct reconciler_modules *m)
     if (m->purpose == PASSES_PLAN)
         reconciler_passes_begin(m->passes);
     else
-        reconciler_feed_allow_joining(m->feed);
+        reconciler_feed_join(m->feed);
 }
 
 /* Nothing is judged by half of what is known: an account that is declared at run time would seem to
