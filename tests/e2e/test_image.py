@@ -21,12 +21,11 @@ EPOCH = 1700000000
 def built(tmp_path_factory):
     """(root file system, configuration of the image)"""
     directory = tmp_path_factory.mktemp("image")
-    image.make_base("localhost/maesn-bridge-base", directory)
-    first = image.build("localhost/maesn-bridge-base", "localhost/maesn-bridge", EPOCH)
-    second = image.build("localhost/maesn-bridge-base", "localhost/maesn-bridge-again", EPOCH)
-    root = image.unpack("localhost/maesn-bridge", directory / "root")
-    yield root, first, second
-    image.clean()
+    base = image.make_base(directory)
+    names = ["localhost/maesn-bridge:first", "localhost/maesn-bridge:second"]
+    first, second = (image.build(base, name, EPOCH) for name in names)
+    yield image.unpack(names[0], directory / "root"), first, second
+    image.remove(*names)
 
 
 @pytest.fixture(scope="module")

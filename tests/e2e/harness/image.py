@@ -1,12 +1,15 @@
 """The image of deploy/Dockerfile: built without a network from a base of Debian's packages, run under runc."""
 
 import glob
+import hashlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 
 from harness import environment
 
@@ -47,22 +50,26 @@ def apt_sources():
             for file in glob.glob(pattern)]
 
 
-def make_base(name, directory):
-    """A Debian with what building needs, as an image of this name."""
+def make_base(directory):
+    """The name of an image of a Debian with what building needs; one that was made before is taken again."""
     STORAGE.mkdir(parents=True, exist_ok=True)
     (STORAGE / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{STORAGE}/graph"\nrunroot = "{STORAGE}/run"\n')
     release = re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(), re.MULTILINE)[1]
+    packages = ",".join([*build_packages(), "ca-certificates"])
+    name = f"localhost/maesn-bridge-base:{hashlib.sha256(f'{release} {packages}'.encode()).hexdigest()[:12]}"
+    if subprocess.run(["buildah", "inspect", "--type", "image", name], env=BUILDAH, capture_output=True).returncode == 0:
+        return name
     archive = directory / "base.tar"
-    call("mmdebstrap", "--quiet", "--variant=minbase", *apt_options(), f"--include={','.join([*build_packages(), 'ca-certificates'])}",
-         release, archive, *apt_sources())
+    call("mmdebstrap", "--quiet", "--variant=minbase", *apt_options(), f"--include={packages}", release, archive, *apt_sources())
     container = buildah("from", "scratch").strip()
     buildah("add", "--quiet", container, archive, "/")
     buildah("commit", "--quiet", "--rm", container, name)
     archive.unlink()
+    return name
 
 
 def build(base, name, epoch):
-    """Builds deploy/Dockerfile; returns the digest of the image's only layer."""
+    """Builds deploy/Dockerfile; returns the image's configuration."""
     buildah("build", "--no-cache", "--build-arg", f"BASE={base}", "--timestamp", epoch, "-f", "deploy/Dockerfile", "-t", name, ".",
             cwd=environment.ROOT)
     return json.loads(buildah("inspect", "--type", "image", name))["OCIv1"]
@@ -79,8 +86,8 @@ def unpack(name, directory):
     return directory
 
 
-def clean():
-    buildah("rmi", "--all", "--force")
+def remove(*names):
+    buildah("rmi", "--force", *names)
 
 
 def seccomp():
@@ -107,3 +114,14 @@ def bundle(root, directory, arguments, mounts):
     spec["linux"]["namespaces"] = [n for n in spec["linux"]["namespaces"] if n["type"] != "network"]
     spec["linux"]["seccomp"] = seccomp()
     file.write_text(json.dumps(spec))
+
+
+def archive(name, file):
+    """Writes the image as an OCI archive, which containerd imports."""
+    buildah("push", "--quiet", name, f"oci-archive:{file}:{name}")
+
+
+if __name__ == "__main__":  # PYTHONPATH=tests/e2e python3 -m harness.image ARCHIVE
+    with tempfile.TemporaryDirectory() as work:
+        build(make_base(pathlib.Path(work)), "localhost/maesn-bridge:latest", 0)
+    archive("localhost/maesn-bridge:latest", sys.argv[1])

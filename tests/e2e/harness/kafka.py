@@ -26,7 +26,7 @@ node.id={node}
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners={listeners}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://{host}:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={directory}/log
@@ -81,13 +81,13 @@ class Broker:
     def format(self):
         self.directory.mkdir()
         combined = self.node == 1
-        listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
+        listeners = f"PLAINTEXT://{self.cluster.host}:{self.port}"
         if combined:
             listeners += f",CONTROLLER://127.0.0.1:{self.controller_port}"
         count = len(self.cluster.ports)
         (self.directory / "server.properties").write_text(SERVER_PROPERTIES.format(
             roles="broker,controller" if combined else "broker", node=self.node,
-            controller_port=self.controller_port, listeners=listeners, port=self.port,
+            controller_port=self.controller_port, listeners=listeners, host=self.cluster.host, port=self.port,
             directory=self.directory, replicas=min(3, count), in_sync=2 if count >= 3 else 1))
         run_java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
                  "-c", str(self.directory / "server.properties"))
@@ -102,7 +102,7 @@ class Broker:
         if self.process.poll() is not None:
             tail = (self.directory / "output").read_text(errors="replace")[-2000:]
             raise AssertionError(f"broker {self.node} exited with {self.process.returncode}: {tail}")
-        return is_listening(self.port)
+        return is_listening(self.port, self.cluster.host)
 
     def sigstop(self):
         os.kill(self.process.pid, signal.SIGSTOP)
@@ -123,13 +123,16 @@ class Broker:
 
 
 class KafkaCluster:
-    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED)):
+    """`host` is this machine's address that clients reach it at."""
+
+    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1"):
         self.jvm = jvm
+        self.host = host
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
         *self.ports, controller_port = free_ports(brokers + 1)
         self.brokers = [Broker(self, n, port, controller_port) for n, port in enumerate(self.ports, 1)]
         self._admin = None
-        self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        self.bootstrap = ",".join(f"{host}:{port}" for port in self.ports)
 
     def start(self):
         try:

@@ -15,7 +15,7 @@ def free_ports(count):
             s.close()
 
 
-def is_listening(port):
+def is_listening(port, host="127.0.0.1"):
     with socket.socket() as s:
         s.settimeout(1)
-        return s.connect_ex(("127.0.0.1", port)) == 0
+        return s.connect_ex((host, port)) == 0

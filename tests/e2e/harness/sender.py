@@ -66,13 +66,12 @@ class Connection:
     """One keep-alive connection in lock-step: a request, its answer, the next. Opened when first needed and again
     after it was closed between two requests."""
 
-    def __init__(self, port, ssl=None):
-        self.port = port
-        self.ssl = ssl
+    def __init__(self, port, ssl=None, host="127.0.0.1"):
+        self.host, self.port, self.ssl = host, port, ssl
         self.reader = self.writer = None
 
     async def open(self):
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.ssl)
+        self.reader, self.writer = await asyncio.open_connection(self.host, self.port, ssl=self.ssl)
 
     async def exchange(self, data, seconds=30):
         answer = Answer(sent_at=time.monotonic())
@@ -114,11 +113,14 @@ class Load:
     """Signed callbacks, each with an event id of its own, from so many lock-step connections until stop().
 
     Runs in the caller's event loop: `async with Load(...) as load: ...`. path: one, or several that take turns. rate: callbacks a second over all
-    connections; None: as fast as the answers come. `secret` may be replaced while it runs."""
+    connections; None: as fast as the answers come. `secret` may be replaced while it runs. keeps_alive: False for a new
+    connection each time."""
 
-    def __init__(self, port, path, secret, connections=16, rate=None, prefix="event", oracle=None):
+    def __init__(self, port, path, secret, connections=16, rate=None, prefix="event", oracle=None, host="127.0.0.1",
+                 keeps_alive=True):
         self.port, self.paths, self.secret = port, [path] if isinstance(path, str) else path, secret
         self.connections, self.rate, self.prefix, self.oracle = connections, rate, prefix, oracle
+        self.host, self.keeps_alive = host, keeps_alive
         self.answers = []  # (id, Answer), in the order of the answers
         self._count = 0
         self._stopping = False
@@ -140,7 +142,7 @@ class Load:
             await asyncio.sleep(max(0, at - time.monotonic()))
 
     async def _run(self):
-        connection = Connection(self.port)
+        connection = Connection(self.port, host=self.host)
         while True:
             await self._turn()
             if self._stopping:
@@ -155,6 +157,8 @@ class Load:
             self.answers.append((name, answer))
             if self.oracle:
                 self.oracle.answered(name, answer)
+            if not self.keeps_alive:
+                await connection.close()
             if not self.may_go_on(answer):
                 break
         await connection.close()
