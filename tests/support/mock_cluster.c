@@ -47,6 +47,9 @@ static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, const char *li
         return rd_kafka_mock_broker_set_up(cluster, a);
     if (sscanf(line, "rtt %d %d", &a, &b) == 2)
         return rd_kafka_mock_broker_set_rtt(cluster, a, b);
+    if (sscanf(line, "delay %d %d", &a, &b) == 2)
+        return rd_kafka_mock_broker_push_request_error_rtts(cluster, a, API_KEY_PRODUCE, 1,
+                                                            RD_KAFKA_RESP_ERR_NO_ERROR, b);
     if (sscanf(line, "fail %d %d", &a, &b) == 2) {
         for (int i = 0; i < b; i++)
             rd_kafka_mock_push_request_errors(cluster, API_KEY_PRODUCE, 1, (rd_kafka_resp_err_t)a);
@@ -168,6 +171,11 @@ void mock_cluster_set_rtt(struct mock_cluster *c, int broker, int rtt_ms)
     command(c, "rtt %d %d", broker, rtt_ms);
 }
 
+void mock_cluster_delay_produce(struct mock_cluster *c, int broker, int ms)
+{
+    command(c, "delay %d %d", broker, ms);
+}
+
 void mock_cluster_fail_produce(struct mock_cluster *c, int err, int count)
 {
     command(c, "fail %d %d", err, count);
@@ -197,6 +205,8 @@ static void read_topic(const struct mock_cluster *c, const char *topic,
     assert_int_equal(rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof why), 0);
     assert_int_equal(rd_kafka_conf_set(conf, "group.id", "test", why, sizeof why), 0);
     assert_int_equal(rd_kafka_conf_set(conf, "enable.auto.commit", "false", why, sizeof why), 0);
+    /* The end of a partition is told after this time. */
+    assert_int_equal(rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", why, sizeof why), 0);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     assert_non_null(rk);
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);

@@ -24,6 +24,9 @@ void mock_cluster_set_leader(struct mock_cluster *c, const char *topic, int part
 void mock_cluster_set_down(struct mock_cluster *c, int broker, bool down);
 void mock_cluster_set_rtt(struct mock_cluster *c, int broker, int rtt_ms);
 
+/* The broker's next produce request is served at once and answered so much later. */
+void mock_cluster_delay_produce(struct mock_cluster *c, int broker, int ms);
+
 /* The next `count` produce requests are answered with this error. */
 void mock_cluster_fail_produce(struct mock_cluster *c, int err, int count);
 
