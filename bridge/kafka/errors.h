@@ -7,11 +7,12 @@
  *   DURABLE    is answered 200                    acked
  *   RETURNED   waits; the record goes again       as that ends
  *   REFUSED    waits for its dead letter          as that ends, in the dead letters' topic
- *   OPERATOR   is not answered 200; an alert      failed or ambiguous
- *   FAILED     is not answered 200 by Kafka       failed or ambiguous
+ *   OPERATOR   is answered 503; an alert          failed or ambiguous
+ *   FAILED     goes to the spool, if there is     failed or ambiguous
+ *              one, or is answered 503
  *
  * Ambiguous is what may be stored all the same: what comes again, from the spool or from the
- * sender, is then a duplicate with the same ce_id.
+ * sender, is then a duplicate with the same ce_id. For people: deploy/DELIVERY-REPORTS.md.
  */
 #pragma once
 

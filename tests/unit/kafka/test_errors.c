@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -266,6 +269,84 @@ static void a_code_nobody_knows_is_a_failure_of_which_nobody_knows(void **state)
         }
 }
 
+/* --- what is published ------------------------------------------------------------------------
+ */
+
+#define PUBLISHED TEST_ROOT "/deploy/DELIVERY-REPORTS.md"
+
+static void print_codes(FILE *out, enum verdict verdict, bool may_be_stored)
+{
+    size_t len;
+    const char *separator = "";
+    const struct errors_row *table = errors_rows(&len);
+    for (size_t i = 0; i < len; i++) {
+        if (table[i].verdict != verdict || table[i].may_be_stored != may_be_stored)
+            continue;
+        fprintf(out, "%s`%s`", separator, rd_kafka_err2name(table[i].err));
+        separator = ", ";
+    }
+}
+
+static void print_row(FILE *out, enum verdict verdict, bool may_be_stored, const char *consequences)
+{
+    fputs("| ", out);
+    print_codes(out, verdict, may_be_stored);
+    fprintf(out, " | %s |\n", consequences);
+}
+
+static void print_table(FILE *out)
+{
+    fputs("| what is reported | the sender gets | with a spool | counted |\n"
+          "| --- | --- | --- | --- |\n"
+          "| no error, persisted | 200 | 200 | acked |\n"
+          "| no error, and not surely persisted | 503 | stored, 200 | ambiguous |\n",
+          out);
+    static const char in_time[] = "what its next attempt brings, 503 if there is no time for one | "
+                                  "the same, or stored, 200 | ";
+    char consequences[256];
+    snprintf(consequences, sizeof consequences, "%sas that; without one failed, see below",
+             in_time);
+    print_row(out, VERDICT_RETURNED, false, consequences);
+    snprintf(consequences, sizeof consequences, "%sas that; without one ambiguous", in_time);
+    print_row(out, VERDICT_RETURNED, true, consequences);
+    print_row(
+        out, VERDICT_REFUSED, false,
+        "200 once it is a dead letter, 503 if that cannot be written | the same | acked, in the "
+        "dead letters' topic");
+    print_row(out, VERDICT_OPERATOR, false, "503, and an alert | the same | failed, see below");
+    print_row(out, VERDICT_OPERATOR, true, "503, and an alert | the same | ambiguous");
+    print_row(out, VERDICT_FAILED, false, "503 | stored, 200 | failed, see below");
+    print_row(out, VERDICT_FAILED, true, "503 | stored, 200 | ambiguous");
+    fputs("| any other error | 503 | stored, 200 | ambiguous |\n", out);
+}
+
+static char *read_text(const char *path)
+{
+    FILE *in = fopen(path, "r");
+    char *text = calloc(1, 1 << 16);
+    assert_non_null(in);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 16) - 1, in) > 0);
+    fclose(in);
+    return text;
+}
+
+static void the_published_table_is_this_one(void **state)
+{
+    (void)state;
+    FILE *out = fopen("delivery-reports.table", "w");
+    assert_non_null(out);
+    print_table(out);
+    fclose(out);
+    char *table = read_text("delivery-reports.table");
+    char *published = read_text(PUBLISHED);
+    bool is_there = strstr(published, table) != NULL;
+    free(published);
+    free(table);
+    if (!is_there)
+        fail_msg("%s should have the table that is in delivery-reports.table now", PUBLISHED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +356,7 @@ int main(void)
         cmocka_unit_test(durable_is_only_what_has_no_error_and_is_stored),
         cmocka_unit_test(what_may_be_stored_and_is_not_durable_is_ambiguous),
         cmocka_unit_test(a_code_nobody_knows_is_a_failure_of_which_nobody_knows),
+        cmocka_unit_test(the_published_table_is_this_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
