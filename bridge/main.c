@@ -13,6 +13,7 @@
 #include "bridge/cli/registry_export.h"
 #include "bridge/cli/registry_import.h"
 #include "bridge/cli/registry_reseal.h"
+#include "bridge/cli/replay.h"
 #include "bridge/cli/subscriptions.h"
 #include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
@@ -33,6 +34,7 @@ static const struct command *const commands[] = {
     &registry_export_command,
     &registry_import_command,
     &registry_reseal_command,
+    &replay_command,
     &subscriptions_list_command,
     &subscriptions_show_command,
     &topics_apply_command,

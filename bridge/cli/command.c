@@ -13,10 +13,18 @@
 #define OPTIONS_MAX 24
 #define OPERANDS_MAX 16
 
+/* Values of options that are given again. */
+#define REPEATED_MAX 32
+
 struct invocation {
     const struct command *command;
     const char
         *values[OPTIONS_MAX]; /* of the option of the same index; "" for a flag that was given */
+    struct {
+        size_t option;
+        const char *value;
+    } repeated[REPEATED_MAX]; /* behind that first one, in their order */
+    size_t repeated_len;
     const char *operands[OPERANDS_MAX];
     size_t operands_len;
 };
@@ -80,6 +88,18 @@ const char *invocation_value(const struct invocation *in, const char *name)
 bool invocation_has(const struct invocation *in, const char *name)
 {
     return invocation_value(in, name) != NULL;
+}
+
+const char *invocation_nth_value(const struct invocation *in, const char *name, size_t n)
+{
+    size_t index = find_option(in->command, name, strlen(name));
+    assert(index < OPTIONS_MAX);
+    if (n == 0)
+        return in->values[index];
+    for (size_t i = 0; i < in->repeated_len; i++)
+        if (in->repeated[i].option == index && --n == 0)
+            return in->repeated[i].value;
+    return NULL;
 }
 
 const char *invocation_operand(const struct invocation *in, size_t n)
@@ -221,6 +241,11 @@ static const char *nearest_option(const struct command *command, const char *nam
     return nearest_name(names, name);
 }
 
+static bool is_repeatable(const struct command_option *option)
+{
+    return option->argument != NULL && strstr(option->argument, "...") != NULL;
+}
+
 /* Takes the option argv[*at], and its argument; moves *at to the last word taken. */
 static enum exit_code take_option(struct invocation *in, int argc, char **argv, int *at)
 {
@@ -233,13 +258,21 @@ static enum exit_code take_option(struct invocation *in, int argc, char **argv, 
                            nearest_option(in->command, name));
 
     const struct command_option *option = option_at(in->command, index);
-    if (in->values[index] != NULL)
-        return usage_error(in->command, "given twice", argv[*at], NULL);
+    bool is_again = in->values[index] != NULL;
+    if (is_again && (!is_repeatable(option) || in->repeated_len == REPEATED_MAX))
+        return usage_error(in->command, is_repeatable(option) ? "given too often" : "given twice",
+                           argv[*at], NULL);
     if (option->argument == NULL && equals != NULL)
         return usage_error(in->command, "takes no value", argv[*at], NULL);
     if (option->argument != NULL && equals == NULL && *at + 1 >= argc)
         return usage_error(in->command, "needs a value", argv[*at], NULL);
-    in->values[index] = option->argument == NULL ? "" : equals != NULL ? equals + 1 : argv[++*at];
+    const char *value = option->argument == NULL ? "" : equals != NULL ? equals + 1 : argv[++*at];
+    if (!is_again) {
+        in->values[index] = value;
+    } else {
+        in->repeated[in->repeated_len].option = index;
+        in->repeated[in->repeated_len++].value = value;
+    }
     return EXIT_CODE_FINE;
 }
 

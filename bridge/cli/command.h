@@ -23,7 +23,7 @@ enum exit_code exit_code_of_status(enum status status);
 
 struct command_option {
     const char *name;     /* without its dashes: "config" */
-    const char *argument; /* "FILE"; NULL: the option is a flag */
+    const char *argument; /* "FILE"; "FILE..." may be given again; NULL: the option is a flag */
     const char *doc;      /* one sentence, with the default where there is one */
 };
 
@@ -48,6 +48,9 @@ struct command {
  * otherwise. */
 const char *invocation_value(const struct invocation *in, const char *name);
 bool invocation_has(const struct invocation *in, const char *name);
+
+/* The n-th value of an option that may be given again, or NULL. */
+const char *invocation_nth_value(const struct invocation *in, const char *name, size_t n);
 
 /* The n-th operand, or NULL. */
 const char *invocation_operand(const struct invocation *in, size_t n);

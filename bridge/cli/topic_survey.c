@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/app/envelope_settings.h"
+#include "bridge/replay/mark.h"
+
 /* A plan takes about a kilobyte a topic: more than TOPIC_MAP_MAX of them. */
 #define ARENA_MAX ((size_t)256 << 20)
 
@@ -13,25 +16,21 @@ static enum topics_purpose purpose_of(const struct settings *s, const char *topi
 
 static enum status wish(const struct settings *s, struct topic_survey *survey, size_t *ret_len)
 {
-    const struct envelope_options envelope = {
-        .topic_template = s->topics_template,
-        .key_template = s->topics_key,
-        .other_topic = s->topics_other,
-        .token_topic = s->topics_token,
-        .dead_letter_topic = s->topics_dead_letter,
-    };
+    const struct envelope_options envelope = envelope_settings(s);
     enum status status = event_topics_add(&survey->event_topics, &envelope, s);
     if (status != STATUS_OK)
         return status;
     size_t len = survey->event_topics.len;
-    /* Three more with a registry. */
-    survey->wishes = calloc(len + 3, sizeof *survey->wishes);
-    if (survey->wishes == NULL)
+    /* The marks, and three more with a registry. */
+    survey->wishes = calloc(len + 4, sizeof *survey->wishes);
+    const char *marks = mark_topic(s->topics_dead_letter, survey->arena);
+    if (survey->wishes == NULL || marks == NULL)
         return STATUS_NOMEM;
     for (size_t i = 0; i < len; i++) {
         const char *name = survey->event_topics.names[i];
         survey->wishes[i] = (struct topics_wish){name, purpose_of(s, name)};
     }
+    survey->wishes[len++] = (struct topics_wish){marks, TOPICS_REPLAYED};
     if (s->topics_registry[0] != '\0') {
         survey->wishes[len++] = (struct topics_wish){s->topics_registry, TOPICS_REGISTRY};
         survey->wishes[len++] = (struct topics_wish){s->topics_accounts, TOPICS_ACCOUNTS};
@@ -47,6 +46,9 @@ enum status topic_survey_make(const struct settings *s, const struct topics_size
     *ret = (struct topic_survey){0};
     event_topics_init(&ret->event_topics);
     size_t wishes_len = 0;
+    ret->arena = arena_new(ARENA_MAX);
+    if (ret->arena == NULL)
+        return STATUS_NOMEM;
     enum status status = cluster_settings_init(&ret->cluster, s);
     if (status == STATUS_OK)
         status = wish(s, ret, &wishes_len);
@@ -54,9 +56,6 @@ enum status topic_survey_make(const struct settings *s, const struct topics_size
         status = topics_admin_new(&ret->cluster.cluster, &ret->admin, diag);
     if (status != STATUS_OK)
         return status;
-    ret->arena = arena_new(ARENA_MAX);
-    if (ret->arena == NULL)
-        return STATUS_NOMEM;
     return topics_admin_plan(ret->admin, ret->wishes, wishes_len, sizes, ret->arena, &ret->plan,
                              diag);
 }

@@ -6,6 +6,7 @@
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
 #include "bridge/base/timestamp.h"
+#include "bridge/domain/dead_letter.h"
 #include "bridge/domain/header_text.h"
 #include "bridge/domain/naming.h"
 #include "bridge/domain/resource.h"
@@ -19,7 +20,6 @@
 #define CONTENT_TYPE_UNKNOWN "application/octet-stream"
 
 #define DATA_SCHEMA "urn:maesn-bridge:unified-event:1"
-#define DEAD_LETTER_TYPE "com.maesn.bridge.dead-letter"
 
 /* The longest parts of ce_type: of the mapped resources the longest has 46 characters
  * ("COMPANY_ASSETS_VALUE_CHANGES_FULL_DEPRECIATION"); an unknown event type is cut to 32. */
@@ -45,8 +45,10 @@ struct sealing {
     const struct envelope_options *opt;
     const struct route *route;
     const struct callback *cb;
+    const struct dead_letter *letter; /* that is sealed again; NULL: it is sealed first */
     struct arena *arena;
     struct sha256_prefix *identity; /* of ce_id; NULL: the delivery id is it */
+    const char *delivery_id;        /* NULL: none that can be a ce_id */
     bool has_many_events;
     const char *account; /* copies: a record may outlive its route and its request */
     const char *source;
@@ -101,10 +103,8 @@ static bool is_delivery_id(const char *text)
     return true;
 }
 
-static enum status identity_begin(struct sealing *s)
+static enum status hash_begin(struct sealing *s)
 {
-    if (is_delivery_id(s->cb->delivery_id))
-        return STATUS_OK;
     const struct bytes parts[] = {
         bytes_of_text(s->route->specification),
         bytes_of("", 1),
@@ -114,21 +114,8 @@ static enum status identity_begin(struct sealing *s)
     return sha256_prefix_new(parts, sizeof(parts) / sizeof(parts[0]), &s->identity);
 }
 
-/* A delivery id names the whole delivery: of several events each gets its index behind it, or a
- * consumer would take the second for a duplicate of the first. */
-static const char *delivery_event_id(const struct sealing *s, size_t index)
+static enum status hash_id(const struct sealing *s, size_t index, const char **ret)
 {
-    if (!s->has_many_events)
-        return arena_dup(s->arena, bytes_of_text(s->cb->delivery_id));
-    return arena_printf(s->arena, "%s.%zu", s->cb->delivery_id, index);
-}
-
-static enum status event_id(const struct sealing *s, size_t index, const char **ret)
-{
-    if (s->identity == NULL) {
-        *ret = delivery_event_id(s, index);
-        return *ret == NULL ? STATUS_NOMEM : STATUS_OK;
-    }
     const char *decimal = arena_printf(s->arena, "%zu", index);
     char *hex = arena_alloc(s->arena, 2 * CRYPTO_SHA256_SIZE + 1);
     uint8_t hash[CRYPTO_SHA256_SIZE];
@@ -142,10 +129,63 @@ static enum status event_id(const struct sealing *s, size_t index, const char **
     return STATUS_OK;
 }
 
+/* A dead letter's id is that of its one event. Of several events each gets what the ingress would
+ * have given it: by the hash, if the hash of this very body is the letter's id; otherwise the id is
+ * the provider's, or the bytes are no longer those that came (Moneybird's token is masked).
+ */
+static enum status identity_resume(struct sealing *s)
+{
+    s->delivery_id = s->letter->id;
+    if (!s->has_many_events)
+        return STATUS_OK;
+    const char *id;
+    enum status status = hash_begin(s);
+    if (status == STATUS_OK)
+        status = hash_id(s, 0, &id);
+    if (status == STATUS_OK && strcmp(id, s->letter->id) != 0) {
+        sha256_prefix_free(s->identity);
+        s->identity = NULL;
+    }
+    return status;
+}
+
+static enum status identity_begin(struct sealing *s)
+{
+    if (s->letter != NULL)
+        return identity_resume(s);
+    if (!is_delivery_id(s->cb->delivery_id))
+        return hash_begin(s);
+    s->delivery_id = s->cb->delivery_id;
+    return STATUS_OK;
+}
+
+/* A delivery id names the whole delivery: of several events each gets its index behind it, or a
+ * consumer would take the second for a duplicate of the first. */
+static const char *delivery_event_id(const struct sealing *s, size_t index)
+{
+    if (!s->has_many_events)
+        return arena_dup(s->arena, bytes_of_text(s->delivery_id));
+    return arena_printf(s->arena, "%s.%zu", s->delivery_id, index);
+}
+
+static enum status event_id(const struct sealing *s, size_t index, const char **ret)
+{
+    if (s->identity != NULL)
+        return hash_id(s, index, ret);
+    *ret = delivery_event_id(s, index);
+    return *ret == NULL ? STATUS_NOMEM : STATUS_OK;
+}
+
 /* --- what the records share ----------------------------------------------------------------- */
 
 static enum status trace_begin(struct sealing *s)
 {
+    if (s->letter != NULL) { /* the delivery had a trace, and is still that delivery */
+        s->traceparent = s->letter->traceparent;
+        s->tracestate = s->letter->tracestate;
+        s->traceparent_in = s->letter->traceparent_in;
+        return STATUS_OK;
+    }
     struct traceparent trace;
     bool has_inbound = traceparent_parse(s->cb->traceparent, &trace);
     bool goes_on = has_inbound && s->opt->trace == ENVELOPE_TRACE_CONTINUE;
@@ -352,8 +392,11 @@ static enum status seal_dead_letter(const struct sealing *s, const struct event 
         return status;
     const char *content_type = header_text(dead_letter_content_type(s->cb->content_type), s->arena);
     const char *detail = header_text(ev->detail == NULL ? "" : ev->detail, s->arena);
+    const char *specification = arena_dup(s->arena, bytes_of_text(s->route->specification));
+    const char *element = ev->is_element ? arena_printf(s->arena, "%zu", ev->index) : NULL;
     rec->topic = arena_dup(s->arena, bytes_of_text(s->opt->dead_letter_topic));
-    if (content_type == NULL || detail == NULL || rec->topic == NULL)
+    if (content_type == NULL || detail == NULL || specification == NULL ||
+        (ev->is_element && element == NULL) || rec->topic == NULL)
         return STATUS_NOMEM;
     rec->key = bytes_of_text(s->account);
     rec->value = ev->value.data == NULL ? BYTES_LITERAL("") : ev->value;
@@ -367,6 +410,8 @@ static enum status seal_dead_letter(const struct sealing *s, const struct event 
     add_text(rec, "dead-letter-reason", dead_letter_reason_name(ev->reason));
     add_text(rec, "dead-letter-detail", detail);
     add_text(rec, "dead-letter-path", s->path);
+    add_text(rec, "dead-letter-specification", specification);
+    add_text(rec, "dead-letter-element", element);
     return STATUS_OK;
 }
 
@@ -385,35 +430,72 @@ static void sealing_done(struct sealing *s)
     sha256_prefix_free(s->identity);
 }
 
-enum status envelope_seal(const struct envelope_options *opt, const struct route *r,
-                          const struct callback *cb, const struct event_list *events,
-                          struct arena *a, struct record **ret)
+static enum status seal_all(struct sealing *s, const struct event_list *events, struct record **ret)
 {
-    CLEANUP(sealing_done)
-    struct sealing s = {
-        .opt = opt,
-        .route = r,
-        .cb = cb,
-        .arena = a,
-        .has_many_events = events->len > 1,
-    };
-    struct record *records = arena_alloc(a, events->len * sizeof(*records));
+    s->has_many_events = events->len > 1;
+    struct record *records = arena_alloc(s->arena, events->len * sizeof(*records));
     if (records == NULL)
         return STATUS_NOMEM;
-    enum status status = sealing_begin(&s);
+    enum status status = sealing_begin(s);
     for (size_t i = 0; status == STATUS_OK && i < events->len; i++)
-        status = seal(&s, &events->items[i], &records[i]);
+        status = seal(s, &events->items[i], &records[i]);
     if (status == STATUS_OK)
         *ret = records;
     return status;
 }
 
+enum status envelope_seal(const struct envelope_options *opt, const struct route *r,
+                          const struct callback *cb, const struct event_list *events,
+                          struct arena *a, struct record **ret)
+{
+    CLEANUP(sealing_done) struct sealing s = {.opt = opt, .route = r, .cb = cb, .arena = a};
+    return seal_all(&s, events, ret);
+}
+
+enum status envelope_seal_again(const struct envelope_options *opt, const struct route *r,
+                                const struct callback *cb, const struct dead_letter *letter,
+                                const struct event_list *events, struct arena *a,
+                                struct record **ret)
+{
+    CLEANUP(sealing_done)
+    struct sealing s = {.opt = opt, .route = r, .cb = cb, .letter = letter, .arena = a};
+    return seal_all(&s, events, ret);
+}
+
+struct copied_header {
+    const char *name, *as;
+};
+
+static void copy_headers(const struct record *from, const struct copied_header names[], size_t len,
+                         struct record *to)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct bytes value = record_header(from, names[i].name);
+        if (value.data != NULL)
+            record_add_header(to, names[i].as, value);
+    }
+}
+
 enum status envelope_dead_letter(const struct envelope_options *opt, const struct record *refused,
                                  const char *detail, struct arena *a, struct record *ret)
 {
-    static const char *const kept[] = {"ce_specversion",  "ce_id",       "ce_source",
-                                       "ce_recordedtime", "traceparent", "tracestate",
-                                       "traceparent-in"};
+    static const struct copied_header kept[] = {
+        {"ce_specversion", "ce_specversion"},
+        {"ce_id", "ce_id"},
+        {"ce_source", "ce_source"},
+        {"ce_subject", "ce_subject"},
+        {"ce_time", "ce_time"},
+        {"ce_recordedtime", "ce_recordedtime"},
+        {"traceparent", "traceparent"},
+        {"tracestate", "tracestate"},
+        {"traceparent-in", "traceparent-in"},
+    };
+    /* What the letter itself has another one of. */
+    static const struct copied_header set_aside[] = {
+        {"ce_type", "dead-letter-type"},
+        {"content-type", "dead-letter-content-type"},
+        {"ce_dataschema", "dead-letter-dataschema"},
+    };
     const char *why = header_text(detail, a);
     const char *topic = arena_dup(a, bytes_of_text(opt->dead_letter_topic));
     if (why == NULL || topic == NULL)
@@ -428,16 +510,14 @@ enum status envelope_dead_letter(const struct envelope_options *opt, const struc
     };
     /* The value is JSON in either format; a structured event's own type would make it an event. */
     add_text(ret, "content-type", CONTENT_TYPE_DATA);
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        struct bytes value = record_header(refused, kept[i]);
-        if (value.data != NULL)
-            record_add_header(ret, kept[i], value);
-    }
+    copy_headers(refused, kept, sizeof(kept) / sizeof(kept[0]), ret);
     add_text(ret, "ce_type", DEAD_LETTER_TYPE);
     add_text(ret, "dead-letter-reason", dead_letter_reason_name(ret->reason));
     add_text(ret, "dead-letter-detail", why);
     add_text(ret, "dead-letter-path", refused->path);
     add_text(ret, "dead-letter-topic", refused->topic);
+    record_add_header(ret, "dead-letter-key", refused->key);
+    copy_headers(refused, set_aside, sizeof(set_aside) / sizeof(set_aside[0]), ret);
     return STATUS_OK;
 }
 

@@ -47,8 +47,18 @@ enum status envelope_seal(const struct envelope_options *opt, const struct route
                           const struct callback *cb, const struct event_list *events,
                           struct arena *a, struct record **ret) MUST_CHECK;
 
+/* As envelope_seal(), for events of a dead letter that was judged anew: ids, recorded time and
+ * trace are those the delivery got when it came. cb is the delivery as far as the letter tells.
+ */
+struct dead_letter;
+enum status envelope_seal_again(const struct envelope_options *opt, const struct route *r,
+                                const struct callback *cb, const struct dead_letter *letter,
+                                const struct event_list *events, struct arena *a,
+                                struct record **ret) MUST_CHECK;
+
 /* Turns a record the broker refuses for good into its dead letter: same ce_id, key = account,
- * reason refused-by-broker, dead-letter-topic = where it was meant to go. Owns:   *ret points into
+ * reason refused-by-broker, dead-letter-topic = where it was meant to go, and all else that
+ * dead_letter_read() makes the record of again. Owns:   *ret points into
  * the arena and into refused. Errors: STATUS_NOMEM.
  */
 enum status envelope_dead_letter(const struct envelope_options *opt, const struct record *refused,

@@ -26,10 +26,11 @@ const char *dead_letter_reason_name(enum dead_letter_reason reason);
 struct event {
     enum dead_letter_reason
         reason; /* not NONE: value is the element's own bytes, the rest but detail is unset */
-    const char *detail;   /* a sentence for dead-letter-detail; NULL for an event */
-    size_t index;         /* of the element in an array, 0 for an object: a part of ce_id */
-    struct bytes value;   /* the unified JSON object; or the dead letter's raw bytes, maybe empty */
-    const char *resource; /* as received, any case: "INVOICE" */
+    const char *detail; /* a sentence for dead-letter-detail; NULL for an event */
+    size_t index;       /* of the element in an array, 0 for an object: a part of ce_id */
+    bool is_element;    /* of an array; false: the body is one value, or none that is understood */
+    struct bytes value; /* the unified JSON object; or the dead letter's raw bytes, maybe empty */
+    const char *resource;        /* as received, any case: "INVOICE" */
     const char *event_type;      /* as received: "CREATED"; NULL where none came */
     const char *resource_id;     /* text or a number's digits; NULL where none came */
     int64_t occurred_at_unix_ms; /* from filterDate; EVENT_TIME_UNKNOWN where it does not parse */

@@ -4,8 +4,8 @@
 #include "bridge/base/bytes.h"
 #include "bridge/domain/event.h"
 
-/* Twelve CloudEvents and trace headers, and four of a dead letter. */
-#define RECORD_HEADERS_MAX 16
+/* Twelve CloudEvents and trace headers, and eight of a dead letter. */
+#define RECORD_HEADERS_MAX 20
 
 struct record_header {
     const char *name; /* Kafka header keys are case-sensitive: always lower case */

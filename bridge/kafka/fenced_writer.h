@@ -15,9 +15,6 @@
 
 struct fenced_writer;
 
-/* After this long the broker aborts a transaction whose writer has gone. */
-#define FENCED_WRITER_TRANSACTION_TIMEOUT_MS 10000
-
 /* Copied as far as it is kept. The transactional.id is "{topic}-{partition}". */
 struct fenced_writer_options {
     const struct cluster *cluster;

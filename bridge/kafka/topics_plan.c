@@ -57,6 +57,7 @@ static const struct wished_setting *settings_of(enum topics_purpose purpose)
         return event_settings;
     case TOPICS_DEAD_LETTERS:
         return dead_letter_settings;
+    case TOPICS_REPLAYED:
     case TOPICS_REGISTRY:
     case TOPICS_ACCOUNTS:
     case TOPICS_ACTIVITY:
@@ -71,6 +72,7 @@ static int partitions_of(enum topics_purpose purpose, const struct topics_sizes 
     case TOPICS_EVENTS:
         return sizes->partitions > 0 ? sizes->partitions : TOPICS_PARTITIONS;
     case TOPICS_DEAD_LETTERS:
+    case TOPICS_REPLAYED:
         return DEAD_LETTER_PARTITIONS;
     case TOPICS_REGISTRY:
     case TOPICS_ACCOUNTS:

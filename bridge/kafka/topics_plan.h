@@ -8,6 +8,7 @@
 enum topics_purpose {
     TOPICS_EVENTS = 0,
     TOPICS_DEAD_LETTERS,
+    TOPICS_REPLAYED, /* the marks of dead letters that were replayed */
     TOPICS_REGISTRY,
     TOPICS_ACCOUNTS,
     TOPICS_ACTIVITY,

@@ -8,6 +8,7 @@ struct split {
     struct json_scan scan;
     struct buf events; /* struct event each */
     bool is_json;
+    bool is_array;
 };
 
 static void split_done(struct split *s)
@@ -46,6 +47,7 @@ static enum status take_element(struct split *s, bool *ret_is_json)
 {
     struct event ev = {
         .index = s->events.len / sizeof(ev),
+        .is_element = s->is_array,
         .occurred_at_unix_ms = EVENT_TIME_UNKNOWN,
     };
     enum json_verdict verdict;
@@ -64,6 +66,7 @@ static enum status take_element(struct split *s, bool *ret_is_json)
 static enum status take_array(struct split *s, size_t *ret_len, bool *ret_is_json)
 {
     *ret_len = 0;
+    s->is_array = true;
     s->scan.at++;
     *ret_is_json = true;
     bool is_open = json_scan_peek(&s->scan) != ']';

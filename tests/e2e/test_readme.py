@@ -25,7 +25,7 @@ def test_every_command_shown_has_the_options_it_is_shown_with():
         rest = words[len(name.split()):]
         while rest:
             option = rest.pop(0)
-            found = re.search(rf"^  {re.escape(option)}( [A-Z-]+)?  ", help_text, re.MULTILINE)
+            found = re.search(rf"^  {re.escape(option)}( [A-Z.-]+)?  ", help_text, re.MULTILINE)
             assert option.startswith("--") and found, f"{option} of {words}"
             if found[1]:
                 rest.pop(0)

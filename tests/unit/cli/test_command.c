@@ -14,6 +14,7 @@
 static const char *called;      /* the command's name; NULL: none was */
 static const char *seen_config; /* what it was told */
 static const char *seen_rate;
+static const char *seen_topics[4];
 static const char *seen_operands[3];
 static bool seen_force, seen_json;
 
@@ -30,6 +31,8 @@ static enum exit_code run_send(const struct invocation *in)
 {
     note("send", in);
     seen_rate = invocation_value(in, "rate");
+    for (size_t i = 0; i < 4; i++)
+        seen_topics[i] = invocation_nth_value(in, "topic", i);
     seen_force = invocation_has(in, "force");
     return EXIT_CODE_CHANGES_PENDING;
 }
@@ -48,6 +51,7 @@ static enum exit_code run_topics_apply(const struct invocation *in)
 
 static const struct command_option send_options[] = {
     {"rate", "N", "How many a second. Default 2."},
+    {"topic", "TOPIC...", "One of the topics."},
     {"force", NULL, "Does it all the same."},
     {0},
 };
@@ -143,6 +147,20 @@ static void a_command_gets_its_options_and_operands_and_gives_the_exit_code(void
     assert_null(seen_operands[2]);
     assert_string_equal(printed, "");
     assert_string_equal(complaint, "");
+}
+
+static void an_option_of_several_values_keeps_all_in_their_order(void **state)
+{
+    (void)state;
+    assert_int_equal(call("send --topic b --rate 5 --topic=a --topic c x"),
+                     EXIT_CODE_CHANGES_PENDING);
+    assert_string_equal(seen_topics[0], "b");
+    assert_string_equal(seen_topics[1], "a");
+    assert_string_equal(seen_topics[2], "c");
+    assert_null(seen_topics[3]);
+    assert_string_equal(seen_rate, "5");
+    assert_int_equal(call("send x"), EXIT_CODE_CHANGES_PENDING);
+    assert_null(seen_topics[0]);
 }
 
 static void options_that_are_not_given_have_no_value(void **state)
@@ -343,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_gets_its_options_and_operands_and_gives_the_exit_code),
+        cmocka_unit_test(an_option_of_several_values_keeps_all_in_their_order),
         cmocka_unit_test(options_that_are_not_given_have_no_value),
         cmocka_unit_test(a_value_may_begin_with_a_dash_and_hold_an_equals_sign),
         cmocka_unit_test(after_two_dashes_everything_is_an_operand),

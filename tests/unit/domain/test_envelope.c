@@ -383,7 +383,21 @@ static void what_was_not_understood_is_a_binary_dead_letter(void **state)
                                         "traceparent: *\n"
                                         "dead-letter-reason: not-json\n"
                                         "dead-letter-detail: the body is not JSON at byte 0\n"
-                                        "dead-letter-path: /in/test/acme-42/by-hand\n");
+                                        "dead-letter-path: /in/test/acme-42/by-hand\n"
+                                        "dead-letter-specification: maesn/acme-42/all/all\n");
+}
+
+static void a_dead_letter_of_one_element_says_which(void **state)
+{
+    (void)state;
+    CLEANUP(letter_done) struct letter l;
+    letter_init(&l);
+    l.ev = (struct event){.reason = DEAD_LETTER_NOT_AN_OBJECT,
+                          .value = BYTES_LITERAL("17"),
+                          .is_element = true,
+                          .index = 3};
+    seal(&l);
+    assert_string_equal(header(&l, "dead-letter-element"), "3");
 }
 
 static void a_dead_letter_is_never_taken_for_a_structured_event_nor_a_tombstone(void **state)
@@ -453,18 +467,27 @@ static void a_refused_record_becomes_a_dead_letter_that_says_where_it_was_meant_
     assert_string_equal(dead.topic, "maesn.dead-letter");
     assert_string_equal(bytes_text(&l.callbacks, dead.key), "acme-42");
     assert_true(bytes_equal(dead.value, refused->value));
-    assert_string_equal(headers(&l, &dead), "content-type: application/json\n"
-                                            "ce_specversion: 1.0\n"
-                                            "ce_id: d-1\n"
-                                            "ce_source: /maesn/xero/acme-42\n"
-                                            "ce_recordedtime: 2026-01-02T03:04:06.001Z\n"
-                                            "traceparent: *\n"
-                                            "traceparent-in: " INBOUND "\n"
-                                            "ce_type: com.maesn.bridge.dead-letter\n"
-                                            "dead-letter-reason: refused-by-broker\n"
-                                            "dead-letter-detail: message too large\xef\xbf\xbd\n"
-                                            "dead-letter-path: /in/test/acme-42/by-hand\n"
-                                            "dead-letter-topic: maesn.invoice\n");
+    assert_string_equal(headers(&l, &dead),
+                        "content-type: application/json\n"
+                        "ce_specversion: 1.0\n"
+                        "ce_id: d-1\n"
+                        "ce_source: /maesn/xero/acme-42\n"
+                        "ce_subject: 42\n"
+                        "ce_time: 2026-01-02T03:04:05Z\n"
+                        "ce_recordedtime: 2026-01-02T03:04:06.001Z\n"
+                        "traceparent: *\n"
+                        "traceparent-in: " INBOUND "\n"
+                        "ce_type: com.maesn.bridge.dead-letter\n"
+                        "dead-letter-reason: refused-by-broker\n"
+                        "dead-letter-detail: message too large\xef\xbf\xbd\n"
+                        "dead-letter-path: /in/test/acme-42/by-hand\n"
+                        "dead-letter-topic: maesn.invoice\n"
+                        "dead-letter-key: INVOICE:acme-42\n"
+                        "dead-letter-type: com.maesn.invoice.created\n"
+                        "dead-letter-content-type: application/cloudevents+json; "
+                        "charset=UTF-8\n"
+                        "dead-letter-dataschema: "
+                        "urn:maesn-bridge:unified-event:1\n");
 }
 
 static void a_record_outlives_its_route_and_its_request(void **state)
@@ -536,6 +559,7 @@ int main(void)
         cmocka_unit_test(an_inbound_trace_is_restarted_or_continued),
         cmocka_unit_test(a_subject_is_legal_text_or_left_out),
         cmocka_unit_test(what_was_not_understood_is_a_binary_dead_letter),
+        cmocka_unit_test(a_dead_letter_of_one_element_says_which),
         cmocka_unit_test(a_dead_letter_is_never_taken_for_a_structured_event_nor_a_tombstone),
         cmocka_unit_test(a_path_is_kept_without_its_token),
         cmocka_unit_test(a_refused_record_becomes_a_dead_letter_that_says_where_it_was_meant_to_go),

@@ -70,6 +70,15 @@ static void dead_letters_are_kept_two_weeks(void **state)
                         "  min.insync.replicas - 2\n");
 }
 
+static void the_marks_of_replayed_letters_are_kept_as_long_as_the_letters(void **state)
+{
+    (void)state;
+    const struct topics_wish wish = {"maesn.dead-letter.replayed", TOPICS_REPLAYED};
+    assert_non_null(strstr(plan_text(&wish, 1, NULL, 0, 3, (struct topics_sizes){.partitions = 12}),
+                           "+ maesn.dead-letter.replayed 1 3\n"
+                           "  cleanup.policy - compact\n"));
+}
+
 static void the_registry_is_compacted_and_has_its_own_partitions(void **state)
 {
     (void)state;
@@ -166,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_event_topic_is_created_with_what_the_promises_rest_on),
         cmocka_unit_test(dead_letters_are_kept_two_weeks),
+        cmocka_unit_test(the_marks_of_replayed_letters_are_kept_as_long_as_the_letters),
         cmocka_unit_test(the_registry_is_compacted_and_has_its_own_partitions),
         cmocka_unit_test(a_topic_that_is_as_it_should_be_needs_nothing),
         cmocka_unit_test(only_what_differs_is_altered),
