@@ -33,7 +33,7 @@ static const struct cluster_property properties[] = {
 
 struct transactor {
     rd_kafka_t *rk;
-    rd_kafka_resp_err_t report; /* the first failed delivery report of the transaction */
+    rd_kafka_resp_err_t report; /* why the first record of the transaction failed */
     atomic_int state;           /* enum transactor_state */
 };
 
@@ -53,12 +53,16 @@ static void topic_free(rd_kafka_topic_t *topic)
 }
 DEFINE_CLEANUP(rd_kafka_topic_t *, topic_free)
 
-/* Called within rd_kafka_commit_transaction() and rd_kafka_abort_transaction(), which flush. */
+/* Called within rd_kafka_commit_transaction() and rd_kafka_abort_transaction(), which flush. When
+ * one record fails, those that wait for other partitions are purged, and may be reported before it:
+ * that is no reason. Measured with 2.0.2. */
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     (void)rk;
     struct transactor *t = opaque;
-    if (t->report == RD_KAFKA_RESP_ERR_NO_ERROR)
+    bool is_purged = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+                     message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    if (t->report == RD_KAFKA_RESP_ERR_NO_ERROR && !is_purged)
         t->report = message->err;
 }
 
