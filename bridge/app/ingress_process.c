@@ -4,6 +4,7 @@
 
 #include "bridge/app/activity_writer.h"
 #include "bridge/app/cluster_settings.h"
+#include "bridge/app/envelope_settings.h"
 #include "bridge/app/event_topics.h"
 #include "bridge/app/process_admin.h"
 #include "bridge/app/registry_feed.h"
@@ -43,19 +44,6 @@ struct ingress_process {
 };
 
 /* --- the modules' options ------------------------------------------------------------------ */
-
-static struct envelope_options envelope_options(const struct settings *s)
-{
-    return (struct envelope_options){
-        .topic_template = s->topics_template,
-        .key_template = s->topics_key,
-        .other_topic = s->topics_other,
-        .token_topic = s->topics_token,
-        .dead_letter_topic = s->topics_dead_letter,
-        .format = (enum envelope_format)s->format,
-        .trace = (enum envelope_trace)s->ingress_trace,
-    };
-}
 
 static bool has_registry(const struct ingress_process *p)
 {
@@ -155,11 +143,7 @@ static enum status start_ingress(struct ingress_process *p, struct diag *diag)
                 .client_ca_file = s->ingress_tls_client_ca_file,
             },
         .envelope = p->envelope,
-        .provider =
-            {
-                .signature_tolerance_ms = (int64_t)s->moneybird_signature_tolerance_s * 1000,
-                .pass_entity = s->moneybird_entity == 1,
-            },
+        .provider = envelope_settings_provider(s),
         .providers = providers_all,
         .registry = routes_registry(p->routes),
         .sink = producer_sink(p->producer),
@@ -250,7 +234,7 @@ static enum status start_modules(struct ingress_process *p, struct diag *diag)
     if (status != STATUS_OK)
         return status;
 
-    p->envelope = envelope_options(p->settings);
+    p->envelope = envelope_settings(p->settings);
     /* While the producer waits for the brokers' first answer, the registry is read already. */
     if (p->feed != NULL)
         status = registry_feed_start(p->feed, routes_registry(p->routes), diag);

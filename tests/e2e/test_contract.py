@@ -18,7 +18,8 @@ from harness.environment import CACHE, NODE_MODULES, ROOT, java_consumer_classpa
 from harness.sender import encode, event, post
 
 FILE = ROOT / "deploy/asyncapi.yaml"
-INTERNAL = {"maesn.bridge.registry", "maesn.bridge.accounts"}  # sealed: nothing to read for a subscriber
+# Sealed, or the memory of `replay`: nothing to read for a subscriber.
+INTERNAL = {"maesn.bridge.registry", "maesn.bridge.accounts", "maesn.dead-letter.replayed"}
 
 
 def resolved(node, directory=FILE.parent, document=None):

@@ -16,6 +16,7 @@ from harness import consumers, wait
 from harness.bridge import PATH, SECRET, route
 from harness.dead_letters import Replay, kill_when, letter, produce, reported, same_record
 from harness.sender import Connection, encode, event, post, request
+from test_contract import check
 from test_main_job import expected_id
 
 BAD = b"oops"
@@ -235,6 +236,7 @@ def test_an_element_keeps_the_id_that_it_had_in_its_array(replay, bridge):
     good = event("2")
     real = real_letter(replay, bridge, b'[{"resource":"INVOICE","resourceId":"1"},17]')
     assert real.headers["dead-letter-element"] == "1"
+    check(real, replay.topics.prefix)
     produce(replay.cluster, replay.letters_topic, [letter(real, encode(good)), letter(real, b"[" + encode(good) + b"]")])
     report = replay.execute()
     # An array in an array is no event, however it is wrapped.
@@ -281,6 +283,7 @@ def test_a_record_the_broker_refused_goes_to_its_topic_as_it_was(kafka, start_br
     set_max_message_bytes(kafka, replay.topics["customer"], 2000)
     real = real_letter(replay, bridge, large)
     assert real.headers["dead-letter-reason"] == "refused-by-broker"
+    check(real, replay.topics.prefix)
     bodies = bodies_of(5)
     produce(kafka, replay.letters_topic, filed(real_letter(replay, bridge), bodies))
 
