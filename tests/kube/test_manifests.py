@@ -1,0 +1,150 @@
+"""What the chart renders is what an API server accepts, without a warning, whatever the values; and what is wrong is caught."""
+
+import os
+import pathlib
+import tempfile
+
+import pytest
+import yaml
+
+from kube import CHART, IMAGE, Namespace, call, kubectl
+
+BASE = {"image": IMAGE, "config": {"kafka": {"brokers": "kafka:9092"}, "public_base_url": "https://hooks.example.com"},
+        "secrets": [{"name": "bridge-secrets"}]}
+PODS = {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "k", "operator": "Exists", "effect": "NoSchedule"}],
+        "podAnnotations": {"a": "b"}, "priorityClassName": "system-cluster-critical",
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}}}]}}}
+HPA = {"autoscaling": {"hpa": {"enabled": True}}}
+KEDA = {"autoscaling": {"keda": {"enabled": True, "prometheusServerAddress": "http://prometheus:9090"}}}
+SPOOL = {"ingress": {"spool": {"enabled": True}}}
+ROUTE = {"path": "/in/maesn/a/b", "provider": "maesn", "account": "a", "system": "xero", "secret_file": "/etc/maesn-bridge/secrets/a"}
+
+PERMUTATIONS = {
+    "the defaults": {},
+    "no secrets": {"secrets": []},
+    "static routes only": {"reconciler": {"enabled": False}, "config": {"topics": {"registry": ""}}, "routes": [ROUTE]},
+    "accounts": {"accounts": [{"id": "a", "system": "xero", "account_key_file": "/etc/maesn-bridge/secrets/a", "subscriptions": "all"}]},
+    "one replica": {"ingress": {"replicas": 1}},
+    "no replica": {"ingress": {"replicas": 0}, "reconciler": {"replicas": 0}},
+    "three replicas of each": {"ingress": {"replicas": 3}, "reconciler": {"replicas": 3}},
+    "a spool": SPOOL,
+    "a spool with its class": {"ingress": {"spool": {"enabled": True, "size": "100Gi", "storageClassName": "fast"}}},
+    "a spool and one replica": {"ingress": {"replicas": 1, "spool": {"enabled": True}}},
+    "a spool and an autoscaler": {**SPOOL, **HPA},
+    "an autoscaler on CPU": HPA,
+    "an autoscaler on requests": KEDA,
+    "a spool and an autoscaler on requests": {**SPOOL, **KEDA},
+    "an autoscaler down to one": {"autoscaling": {"hpa": {"enabled": True, "minReplicas": 1}}},
+    "a tag": {"image": {"tag": "1.2.3"}},
+    "a digest": {"image": {"digest": "sha256:" + "0" * 64}},
+    "a registry that wants a password": {"imagePullSecrets": [{"name": "registry"}]},
+    "names": {"nameOverride": "hooks", "fullnameOverride": "the-bridge"},
+    "a long name": {"fullnameOverride": "x" * 80},
+    "common labels": {"commonLabels": {"team": "billing"}},
+    "secrets with items": {"secrets": [{"name": "a", "items": [{"key": "password", "path": "kafka-password"}]}, {"name": "b", "optional": True}]},
+    "placement": {"ingress": PODS, "reconciler": PODS},
+    "resources": {"ingress": {"resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}}},
+    "a load balancer": {"ingress": {"service": {"type": "LoadBalancer", "port": 443, "annotations": {"a": "b"}}}},
+    "node ports": {"ingress": {"service": {"type": "NodePort"}}},
+    "a long drain": {"ingress": {"shutdownDelaySeconds": 60, "shutdownHardStopSeconds": 120}},
+    "a service account of the user's": {"serviceAccount": {"create": False, "name": "mine"}},
+    "the namespace's service account": {"serviceAccount": {"create": False}},
+    "an annotated service account": {"serviceAccount": {"annotations": {"a": "b"}, "name": "mine"}},
+    "no disruption budget": {"podDisruptionBudget": {"enabled": False}},
+    "no network policy": {"networkPolicy": {"enabled": False}},
+    "a narrow network policy": {"networkPolicy": {
+        "ingressFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}],
+        "monitoringFrom": [{"namespaceSelector": {}}], "kafkaPorts": [9093],
+        "extraEgress": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]}},
+    "a pod monitor": {"monitoring": {"podMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}}}},
+    "an ingress": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com"}}},
+    "an ingress with TLS": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com", "className": "nginx",
+                                                     "annotations": {"a": "b"}, "tlsSecretName": "tls"}}},
+    "a gateway": {"exposure": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["hooks.example.com"]}}},
+    "everything at once": {**SPOOL, **KEDA, "reconciler": {"replicas": 3}, "monitoring": {"podMonitor": {"enabled": True}},
+                           "exposure": {"ingress": {"enabled": True, "host": "a.example"},
+                                        "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def custom_resources():
+    directory = pathlib.Path(os.environ["CUSTOM_RESOURCES"])
+    for file in directory.glob("*.yaml"):
+        kubectl("apply", "--server-side", "--filename", file)
+    kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=30s")
+
+
+@pytest.fixture(scope="module")
+def namespace():
+    return Namespace("manifests").name
+
+
+def merge(base, changes):
+    return {**base, **{name: merge(base[name], value) if isinstance(value, dict) and isinstance(base.get(name), dict) else value
+                       for name, value in changes.items()}}
+
+
+def render(values, fails=False):
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(merge(BASE, values), file)
+        file.flush()
+        return call("helm", "template", "bridge", CHART, "--namespace", "manifests", "--values", file.name, fails=fails)
+
+
+def refusal(manifest, namespace):
+    """What the API server has against it; "" for nothing."""
+    done = kubectl("--namespace", namespace, "apply", "--dry-run=server", "--validate=strict", "--filename", "-", stdin=manifest, fails=True)
+    return done.stderr if done.returncode != 0 or "Warning" in done.stderr else ""
+
+
+@pytest.mark.parametrize("values", PERMUTATIONS.values(), ids=PERMUTATIONS.keys())
+def test_the_api_server_accepts_it_without_a_warning(values, namespace):
+    assert refusal(render(values), namespace) == ""
+
+
+# --- what is wrong is caught -------------------------------------------------------------------------------------------
+
+WRONG_VALUES = {
+    "a key misspelt": {"ingress": {"replica": 2}},
+    "text for a number": {"ingress": {"replicas": "two"}},
+    "a size without a unit": {"ingress": {"spool": {"enabled": True, "size": "large"}}},
+    "two autoscalers": {**HPA, "autoscaling": {**HPA["autoscaling"], **KEDA["autoscaling"]}},
+    "an autoscaler without its Prometheus": {"autoscaling": {"keda": {"enabled": True}}},
+    "an ingress without a host": {"exposure": {"ingress": {"enabled": True}}},
+    "a gateway without a parent": {"exposure": {"httpRoute": {"enabled": True}}},
+    "a grace shorter than the drain": {"ingress": {"shutdownDelaySeconds": 30, "shutdownHardStopSeconds": 30}},
+}
+
+
+@pytest.mark.parametrize("values", WRONG_VALUES.values(), ids=WRONG_VALUES.keys())
+def test_helm_refuses_wrong_values(values):
+    assert render(values, fails=True).returncode != 0
+
+
+# What a chart like this could render by mistake; each is a change of a manifest that was right.
+MUTATIONS = {
+    "a misspelt field": ("replicas: 2", "replica: 2"),
+    "a field of the wrong type": ("minReadySeconds: 5", "minReadySeconds: soon"),
+    "a budget with both limits": ("  maxUnavailable: 1\n  # A pod", "  maxUnavailable: 1\n  minAvailable: 1\n  # A pod"),
+    "a selector that matches no pod": ("      app.kubernetes.io/component: ingress\n  template:", "      app.kubernetes.io/component: other\n  template:"),
+    "a port name too long": ("name: admin, containerPort: 9090", "name: administration-port, containerPort: 9090"),
+    "a request beyond its limit": ("memory: 64Mi", "memory: 64Gi"),
+    "privilege escalation": ("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
+    "a user that may be root": ("runAsNonRoot: true", "runAsNonRoot: false"),
+    "root": ("runAsUser: 65532", "runAsUser: 0"),
+    "a capability": ("capabilities: {drop: [ALL]}", "capabilities: {drop: [ALL], add: [SYS_ADMIN]}"),
+    "no seccomp profile": ("seccompProfile: {type: RuntimeDefault}", "seccompProfile: {type: Unconfined}"),
+    "the host's network": ("enableServiceLinks: false", "enableServiceLinks: false\n      hostNetwork: true"),
+    "the host's disk": ("    projected:\n", "    hostPath: {path: /}\n    projected:\n"),
+    "an unknown probe": ("livenessProbe:", "aliveProbe:"),
+    "an autoscaler upside down": ("maxReplicas: 10", "maxReplicas: 1"),
+}
+
+
+@pytest.mark.parametrize("was, becomes", MUTATIONS.values(), ids=MUTATIONS.keys())
+def test_the_api_server_refuses_what_is_wrong_in_a_manifest(was, becomes, namespace):
+    manifest = render({} if "maxReplicas" not in was else HPA)
+    assert was in manifest, "the mutation has nothing to change"
+    assert refusal(manifest.replace(was, becomes), namespace) != ""
