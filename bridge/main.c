@@ -3,6 +3,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/cli/account_list.h"
 #include "bridge/cli/account_put.h"
+#include "bridge/cli/apply.h"
 #include "bridge/cli/check.h"
 #include "bridge/cli/config.h"
 #include "bridge/cli/dev.h"
@@ -23,6 +24,7 @@ static const struct command *const commands[] = {
     &account_delete_command,
     &account_list_command,
     &account_put_command,
+    &apply_command,
     &check_command,
     &config_print_command,
     &config_reference_command,
@@ -36,6 +38,7 @@ static const struct command *const commands[] = {
     &registry_reseal_command,
     &replay_command,
     &subscriptions_list_command,
+    &subscriptions_rotate_command,
     &subscriptions_show_command,
     &topics_apply_command,
     &topics_plan_command,

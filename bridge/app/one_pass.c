@@ -63,10 +63,13 @@ static void on_call(void *ctx, const struct reconciler_account *account, enum ca
 
 static void on_end(void *ctx, const struct reconciler_account *account)
 {
-    struct pass_report *report = begin_report(ctx);
-    const struct reported_account *reported = pass_report_find(report, account->id);
+    struct one_pass *p = ctx;
+    struct pass_report *report = begin_report(p);
+    struct reported_account *reported = pass_report_find(report, account->id);
     bool has_another =
         account->last.end == PASS_NOT_OWNED || account->last.end == PASS_RECORDS_UNKNOWN;
+    if (reported != NULL && !p->options.only_plans)
+        pass_report_drop_work(reported);
     if (reported != NULL)
         pass_report_take_end(report, account, !has_another || reported->tries >= TRIES_MAX);
     end_report(ctx);
@@ -75,18 +78,13 @@ static void on_end(void *ctx, const struct reconciler_account *account)
 /* Memory that is short is told by the report. */
 static void request(struct one_pass *p, const char *account)
 {
-    CLEANUP(buf_done) struct buf json;
-    buf_init(&json, 4096);
     struct request_record wanted = *p->options.request;
-    struct request_record *r = NULL;
     memcpy(wanted.account, account, strlen(account) + 1);
-    enum status status = request_record_write(&wanted, &json);
-    if (status == STATUS_OK)
-        status = request_record_read(buf_bytes(&json), &r, NULL);
-    if (status == STATUS_OK)
-        (void)reconciler_accounts_request_take(p->modules.accounts, r);
-    else
+    struct request_record *r = request_record_copy(&wanted);
+    if (r == NULL)
         p->report.status = STATUS_NOMEM;
+    else
+        (void)reconciler_accounts_request_take(p->modules.accounts, r);
 }
 
 static void expect(void *ctx, struct reconciler_account *account)
@@ -203,6 +201,57 @@ enum status one_pass_await(struct one_pass *p, struct diag *diag)
     provider_http_count(p->modules.http, &p->report.attempts, &p->report.answered);
     pthread_mutex_unlock(&p->lock);
     return STATUS_OK;
+}
+
+/* --- once more -------------------------------------------------------------------------------- */
+
+struct again {
+    struct one_pass *pass;
+    bool also_unchanged;
+    bool (*wants)(void *ctx, size_t index);
+    void *ctx;
+    size_t changed;
+};
+
+static void wake(struct again *a, size_t index)
+{
+    struct one_pass *p = a->pass;
+    struct reported_account *reported = &p->report.accounts[index];
+    struct reconciler_account *account =
+        reconciler_accounts_find(p->modules.accounts, reported->id);
+    if (!a->wants(a->ctx, index))
+        return;
+    if (account == NULL) {
+        pass_report_take_gone(&p->report, reported);
+        a->changed++;
+        return;
+    }
+    bool is_changed = account->changes != reported->changes;
+    a->changed += is_changed;
+    if (!is_changed && !a->also_unchanged)
+        return;
+    reported->changes = account->changes;
+    if (!reconciler_accounts_can_read(account, NULL))
+        return;
+    pass_report_expect_again(&p->report, reported);
+    reconciler_passes_wake(p->modules.passes, account);
+}
+
+static void wake_all(void *ctx)
+{
+    struct again *a = ctx;
+    struct pass_report *report = begin_report(a->pass);
+    for (size_t i = 0; i < report->len; i++)
+        wake(a, i);
+    end_report(a->pass);
+}
+
+size_t one_pass_again(struct one_pass *p, bool also_unchanged,
+                      bool (*wants)(void *ctx, size_t index), void *ctx)
+{
+    struct again a = {p, also_unchanged, wants, ctx, 0};
+    task_loop_call(p->modules.loop, wake_all, &a);
+    return a.changed;
 }
 
 const struct pass_report *one_pass_lock(struct one_pass *p)

@@ -39,6 +39,12 @@ enum status one_pass_new(const struct one_pass_options *opt, struct one_pass **r
  */
 enum status one_pass_await(struct one_pass *p, struct diag *diag) MUST_CHECK;
 
+/* Plans again, for one_pass_await() to wait for, the accounts of the report whose index `wants`
+ * takes: those whose records have changed since, or also the others. Returns how many have changed.
+ * Only of passes that plan. */
+size_t one_pass_again(struct one_pass *p, bool also_unchanged,
+                      bool (*wants)(void *ctx, size_t index), void *ctx);
+
 /* What is known until now; it does not change until one_pass_unlock(). */
 const struct pass_report *one_pass_lock(struct one_pass *p);
 void one_pass_unlock(struct one_pass *p);

@@ -65,7 +65,8 @@ void pass_report_add(struct pass_report *r, const struct reconciler_account *acc
         r->capacity = grown;
     }
     struct reported_account *a = &r->accounts[r->len++];
-    *a = (struct reported_account){.is_declared = account->declared != NULL, .is_readable = true};
+    *a = (struct reported_account){
+        .is_declared = account->declared != NULL, .is_readable = true, .changes = account->changes};
     memcpy(a->id, account->id, sizeof(a->id));
     const struct account_record *record = account->state.record;
     const struct desired_account *desired =
@@ -198,6 +199,40 @@ void pass_report_take_unreadable(struct pass_report *r, const struct reconciler_
     take_end(r, a, why);
 }
 
+void pass_report_take_gone(struct pass_report *r, struct reported_account *account)
+{
+    const struct diag nothing = {0};
+    steps_clear(account);
+    account->end = PASS_COMPLETE;
+    take_end(r, account, &nothing);
+}
+
+void pass_report_drop_work(struct reported_account *account)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < account->steps_len; i++) {
+        if (pass_report_is_work(&account->steps[i]))
+            free_text(account->steps[i].detail);
+        else
+            account->steps[left++] = account->steps[i];
+    }
+    account->steps_len = left;
+}
+
+void pass_report_expect_again(struct pass_report *r, struct reported_account *account)
+{
+    r->ended -= account->has_ended;
+    account->has_ended = false;
+}
+
+size_t pass_report_count_done(const struct reported_account *account, enum call_kind kind)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < account->calls_len; i++)
+        done += account->calls[i].kind == kind && account->calls[i].verdict == VERDICT_OK;
+    return done;
+}
+
 /* --- what it means --------------------------------------------------------------------------- */
 
 bool pass_report_is_unknown(const struct reported_account *account)
@@ -217,6 +252,42 @@ bool pass_report_is_unknown(const struct reported_account *account)
         break;
     }
     return true;
+}
+
+bool pass_report_is_work(const struct reported_step *step)
+{
+    switch (step->action) {
+    case PLAN_CREATE:
+    case PLAN_ACTIVATE:
+    case PLAN_RETIRE:
+    case PLAN_DELETE:
+    case PLAN_GONE:
+        return true;
+    case PLAN_KEEP:
+    case PLAN_FORGET:
+    case PLAN_WAIT:
+    case PLAN_LEAVE:
+    case PLAN_WITHHOLD:
+    case PLAN_STUCK:
+        break;
+    }
+    return false;
+}
+
+bool pass_report_has_work(const struct reported_account *account)
+{
+    for (size_t i = 0; i < account->steps_len; i++)
+        if (pass_report_is_work(&account->steps[i]))
+            return true;
+    return false;
+}
+
+bool pass_report_has_difference(const struct reported_account *account)
+{
+    for (size_t i = 0; i < account->steps_len; i++)
+        if (account->steps[i].is_difference)
+            return true;
+    return false;
 }
 
 bool pass_report_is_blocked(const struct reported_account *account)

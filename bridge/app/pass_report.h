@@ -35,7 +35,8 @@ struct reported_account {
     size_t steps_len;
     struct reported_call *calls;
     size_t calls_len;
-    unsigned tries; /* passes that have ended */
+    unsigned tries;   /* passes that have ended */
+    uint64_t changes; /* of its records, when its latest pass was due */
 };
 
 /* All zero: nothing is reported yet. */
@@ -72,6 +73,23 @@ void pass_report_take_end(struct pass_report *r, const struct reconciler_account
 /* It can have no pass. */
 void pass_report_take_unreadable(struct pass_report *r, const struct reconciler_account *account,
                                  const struct diag *why);
+
+/* How many calls of this kind did what they were to do. */
+size_t pass_report_count_done(const struct reported_account *account, enum call_kind kind);
+
+/* The account is to have another pass, whose end counts anew. */
+void pass_report_expect_again(struct pass_report *r, struct reported_account *account);
+
+/* Nothing is left of it. */
+void pass_report_take_gone(struct pass_report *r, struct reported_account *account);
+
+/* Forgets the steps that are work: a pass that was not only a plan has done them. */
+void pass_report_drop_work(struct reported_account *account);
+
+/* Whether the account's owner can do something at once, which changes something. */
+bool pass_report_is_work(const struct reported_step *step);
+bool pass_report_has_work(const struct reported_account *account);
+bool pass_report_has_difference(const struct reported_account *account);
 
 /* Whether the account's state could not be determined. */
 bool pass_report_is_unknown(const struct reported_account *account);

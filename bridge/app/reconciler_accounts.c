@@ -22,7 +22,8 @@ struct reconciler_accounts {
     const char *topic;
     struct keyring *keyring;
     int32_t partitions;
-    bool *is_led; /* by partition */
+    bool *is_ours; /* by partition */
+    bool *is_led;  /* likewise */
     struct reconciler_account **slots;
     size_t slots_len; /* a power of two */
     size_t len;
@@ -161,8 +162,9 @@ static void set_partition(void *ctx, struct reconciler_account *account)
 enum status reconciler_accounts_set_partitions(struct reconciler_accounts *a, int32_t partitions)
 {
     assert(a->is_led == NULL && partitions > 0);
+    a->is_ours = calloc((size_t)partitions, sizeof(*a->is_ours));
     a->is_led = calloc((size_t)partitions, sizeof(*a->is_led));
-    if (a->is_led == NULL)
+    if (a->is_ours == NULL || a->is_led == NULL)
         return STATUS_NOMEM;
     a->partitions = partitions;
     reconciler_accounts_each(a, set_partition, a);
@@ -331,6 +333,7 @@ enum account_reading reconciler_accounts_take(struct reconciler_accounts *a, int
     struct reconciler_account *account = find_or_add(a, k.account);
     if (account == NULL)
         return ACCOUNT_READING_NOMEM;
+    account->changes++;
     enum account_reading reading =
         take_of(a, account, &k, key, value, reconciler_accounts_leads(a, partition), diag);
     reconciler_accounts_tidy(a, account);
@@ -376,6 +379,17 @@ static void stop_leading(void *ctx, struct reconciler_account *account)
         account->state.routes[i].is_unsent = false;
     take_kept(l->accounts, account, false);
     reconciler_accounts_tidy(l->accounts, account);
+}
+
+void reconciler_accounts_own(struct reconciler_accounts *a, int32_t partition, bool is_ours)
+{
+    assert(partition >= 0 && partition < a->partitions);
+    a->is_ours[partition] = is_ours;
+}
+
+bool reconciler_accounts_owns(const struct reconciler_accounts *a, int32_t partition)
+{
+    return partition >= 0 && partition < a->partitions && a->is_ours[partition];
 }
 
 void reconciler_accounts_lead(struct reconciler_accounts *a, int32_t partition, bool is_led)
@@ -568,6 +582,7 @@ void reconciler_accounts_free(struct reconciler_accounts *a)
         return;
     reconciler_accounts_each(a, free_each, NULL);
     free(a->slots);
+    free(a->is_ours);
     free(a->is_led);
     keyring_unref(a->keyring);
     free(a);

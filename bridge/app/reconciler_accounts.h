@@ -23,6 +23,7 @@ struct reconciler_account {
     char id[ACCOUNT_ID_MAX + 1];
     int32_t partition; /* -1: not known yet */
     struct account_state state;
+    uint64_t changes;             /* of its records, that were read */
     struct kept_record *kept;     /* records aside, and those that no key opens */
     size_t unreadable;            /* how many of the latter */
     struct declaration *by_files; /* references; NULL: it is not declared there */
@@ -66,6 +67,11 @@ enum account_reading {
 enum account_reading reconciler_accounts_take(struct reconciler_accounts *a, int32_t partition,
                                               struct bytes key, struct bytes value,
                                               struct diag *diag) MUST_CHECK;
+
+/* The group has given us the partition, or has taken it back: what it holds is counted here, also
+ * before it is led. */
+void reconciler_accounts_own(struct reconciler_accounts *a, int32_t partition, bool is_ours);
+bool reconciler_accounts_owns(const struct reconciler_accounts *a, int32_t partition);
 
 /* From now on the partition's states are the passes', or the reader's again: then what only this
  * process knew of intents is forgotten. */

@@ -106,6 +106,7 @@ static void lead(struct reconciler_feed *f, int32_t partition)
 static void give_up(struct reconciler_feed *f, int32_t partition)
 {
     struct partition *p = &f->partitions[partition];
+    reconciler_accounts_own(f->options.accounts, partition, false);
     if (p->state == PARTITION_AWAY)
         return;
     bool was_led = p->state == PARTITION_LED;
@@ -132,6 +133,7 @@ static void assign(void *ctx)
         int32_t partition = a->partitions[i];
         if (partition >= f->partitions_len)
             continue; /* the topic was resized: the reader finds it out */
+        reconciler_accounts_own(f->options.accounts, partition, true);
         if (reconciler_writer_open(f->writer, partition) == STATUS_OK)
             f->partitions[partition].state = PARTITION_CLAIMING;
         else

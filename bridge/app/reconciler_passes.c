@@ -22,7 +22,8 @@ static const int64_t survey_ms = 5000;
 struct running_pass {
     struct reconciler_passes *passes;
     struct reconciler_account *account;
-    struct declaration *wants; /* a reference; NULL: it is no longer declared */
+    struct declaration *wants;      /* a reference; NULL: it is no longer declared */
+    struct request_record *request; /* a copy: another one may come meanwhile; NULL: none */
     struct reconciler_options options;
     struct keyring *route_keys; /* a reference: of the options */
     struct pass *pass;
@@ -101,11 +102,20 @@ static const struct desired_account *desired_of(const struct reconciler_account 
     return account->declared == NULL ? NULL : &account->declared->desired;
 }
 
+/* Whether the account counts here. A partition is led one after another, and what the first of them
+ * holds may be too little for the guard rail: all that is ours counts from the beginning. */
+static bool is_counted(const struct reconciler_passes *p, const struct reconciler_account *account)
+{
+    return p->options.purpose == PASSES_PLAN
+               ? p->has_begun
+               : reconciler_accounts_owns(p->options.accounts, account->partition);
+}
+
 static void survey_account(void *ctx, struct reconciler_account *account)
 {
     struct survey *s = ctx;
     const struct account_state *state = &account->state;
-    if (!looks_after(s->passes, account)) {
+    if (!is_counted(s->passes, account)) {
         s->guard.desired += account->declared == NULL ? 0 : account->declared->desired.wanted_len;
         return;
     }
@@ -314,6 +324,7 @@ static void running_pass_free(struct running_pass *running)
 {
     pass_free(running->pass);
     declaration_unref(running->wants);
+    request_record_free(running->request);
     keyring_unref(running->route_keys);
     free(running);
 }
@@ -402,7 +413,12 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
                                      .options = *p->options.reconciler,
                                      .route_keys = keyring_ref(p->route_keys)};
     running->options.route_keys = running->route_keys;
-    heed_request(account->request, &opt);
+    if (account->request != NULL &&
+        (running->request = request_record_copy(account->request)) == NULL) {
+        running_pass_free(running);
+        return STATUS_NOMEM;
+    }
+    heed_request(running->request, &opt);
     const struct desired_account *desired = NULL;
     if (account->declared != NULL) {
         running->wants = declaration_ref(account->declared);

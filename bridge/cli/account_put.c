@@ -1,10 +1,8 @@
 #include "bridge/cli/account_put.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/registry_access.h"
@@ -12,11 +10,6 @@
 #include "bridge/registry/account_declaration.h"
 #include "bridge/registry/record_line.h"
 #include "bridge/registry/sealed.h"
-
-/* Commands at the same time fence each other: they come again, after waits that differ and grow,
- * for without them they were measured to fence each other for ever. A change takes about 400 ms. */
-static const int tries_max = 10;
-static const int first_wait_ms = 400, doublings_max = 4;
 
 enum outcome {
     OUTCOME_NONE = 0, /* it was not come to */
@@ -105,30 +98,6 @@ static enum status decide_put(void *ctx, const struct topic_rows *rows, int32_t 
     return status;
 }
 
-static void wait_a_while(int tries)
-{
-    uint16_t random = 0;
-    int longest_ms = first_wait_ms << (tries < doublings_max ? tries : doublings_max);
-    (void)!crypto_random((uint8_t *)&random, sizeof(random)); /* without, it is no wait */
-    (void)poll(NULL, 0, random % longest_ms);
-}
-
-/* Comes again when another command was faster. */
-static enum status change(struct topic_table *table, int32_t partition, topic_decide_fn *decide,
-                          void *ctx, struct diag *diag)
-{
-    enum status status = STATUS_BUSY;
-    struct diag why = {0};
-    for (int i = 0; status == STATUS_BUSY && i < tries_max; i++) {
-        size_t written;
-        if (i > 0)
-            wait_a_while(i);
-        why = (struct diag){0};
-        status = topic_table_change(table, partition, decide, ctx, &written, &why);
-    }
-    return status == STATUS_OK ? status : diag_set(diag, status, "%s", why.text);
-}
-
 static enum status put_all(struct putting *p, struct topic_table *table, struct diag *diag)
 {
     enum status status = STATUS_OK;
@@ -139,7 +108,7 @@ static enum status put_all(struct putting *p, struct topic_table *table, struct 
             is_wanted =
                 is_wanted || registry_key_partition(p->accounts[i].id, p->partitions) == partition;
         if (is_wanted)
-            status = change(table, partition, decide_put, p, diag);
+            status = registry_access_change(table, partition, decide_put, p, diag);
         for (size_t i = 0; status != STATUS_OK && i < p->len; i++)
             if (registry_key_partition(p->accounts[i].id, p->partitions) >= partition)
                 p->outcomes[i] = OUTCOME_NONE; /* decided, but not surely written */
@@ -255,8 +224,9 @@ static enum exit_code delete_run(const struct invocation *in)
         return code;
     enum status status = registry_access_open(&x, x.settings->topics_accounts, &table, &diag);
     if (status == STATUS_OK)
-        status = change(table, registry_key_partition(d.id, topic_table_partitions(table)),
-                        decide_delete, &d, &diag);
+        status = registry_access_change(table,
+                                        registry_key_partition(d.id, topic_table_partitions(table)),
+                                        decide_delete, &d, &diag);
     if (status != STATUS_OK)
         return registry_access_fail(&x, status, &diag);
     warn_of_files(&x, d.id);

@@ -5,9 +5,9 @@
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
-#include "bridge/cli/plan_view.h"
 #include "bridge/cli/progress_line.h"
 #include "bridge/cli/registry_access.h"
+#include "bridge/cli/report_view.h"
 
 DEFINE_CLEANUP(struct one_pass *, one_pass_free)
 
@@ -16,11 +16,11 @@ static enum exit_code print(const struct invocation *in, const struct pass_repor
     CLEANUP(buf_done) struct buf text;
     buf_init(&text, (size_t)1 << 30); /* a million accounts */
     if (invocation_wants_json(in))
-        plan_view_print_json(report, &text);
+        report_view_print_json(report, &text);
     else
-        plan_view_print(report, clock_unix_ms(), invocation_wants_colour(in), &text);
+        report_view_print(report, clock_unix_ms(), invocation_wants_colour(in), &text);
     enum exit_code code = output_write(stdout, &text);
-    return code == EXIT_CODE_FINE ? plan_view_exit_code(report) : code;
+    return code == EXIT_CODE_FINE ? report_view_exit_code(report) : code;
 }
 
 static enum status plan(const struct one_pass_options *opt, struct one_pass **ret,

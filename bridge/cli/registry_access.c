@@ -1,8 +1,10 @@
 #include "bridge/cli/registry_access.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/crypto.h"
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
@@ -11,6 +13,11 @@
 
 /* The longest time to ask after the group's members. */
 static const int64_t patience_ms = 20000;
+
+/* Commands at the same time fence each other: they come again, after waits that differ and grow,
+ * for without them they were measured to fence each other for ever. A change takes about 400 ms. */
+static const int tries_max = 10;
+static const int first_wait_ms = 400, doublings_max = 4;
 
 /* --- the configuration ---------------------------------------------------------------------- */
 
@@ -106,19 +113,49 @@ enum status registry_access_open(const struct registry_access *x, const char *to
     return placing.status;
 }
 
-enum status registry_access_alone(const struct registry_access *x, struct diag *diag)
+enum status registry_access_members(const struct registry_access *x, size_t *ret, struct diag *diag)
 {
     /* A topic's name and what the group's adds to it. */
     char group[300];
-    size_t members = 0;
     snprintf(group, sizeof(group), "%s-reconciler", x->settings->topics_registry);
-    enum status status =
-        membership_count(&x->cluster.cluster, group, clock_mono_ms() + patience_ms, &members, diag);
+    return membership_count(&x->cluster.cluster, group, clock_mono_ms() + patience_ms, ret, diag);
+}
+
+enum status registry_access_alone(const struct registry_access *x, struct diag *diag)
+{
+    size_t members = 0;
+    enum status status = registry_access_members(x, &members, diag);
     if (status != STATUS_OK || members == 0)
         return status;
     return diag_set(diag, STATUS_BUSY,
-                    "group %s has %zu member%s, expected none: stop the reconcilers first", group,
-                    members, members == 1 ? "" : "s");
+                    "group %s-reconciler has %zu member%s, expected none: stop the reconcilers "
+                    "first",
+                    x->settings->topics_registry, members, members == 1 ? "" : "s");
+}
+
+/* --- changing the accounts topic ------------------------------------------------------------- */
+
+static void wait_a_while(int tries)
+{
+    uint16_t random = 0;
+    int longest_ms = first_wait_ms << (tries < doublings_max ? tries : doublings_max);
+    (void)!crypto_random((uint8_t *)&random, sizeof(random)); /* without, it is no wait */
+    (void)poll(NULL, 0, random % longest_ms);
+}
+
+enum status registry_access_change(struct topic_table *table, int32_t partition,
+                                   topic_decide_fn *decide, void *ctx, struct diag *diag)
+{
+    enum status status = STATUS_BUSY;
+    struct diag why = {0};
+    for (int i = 0; status == STATUS_BUSY && i < tries_max; i++) {
+        size_t written;
+        if (i > 0)
+            wait_a_while(i);
+        why = (struct diag){0};
+        status = topic_table_change(table, partition, decide, ctx, &written, &why);
+    }
+    return status == STATUS_OK ? status : diag_set(diag, status, "%s", why.text);
 }
 
 enum status registry_access_unseal(const struct registry_access *x, const char *topic,

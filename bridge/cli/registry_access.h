@@ -34,6 +34,11 @@ enum exit_code registry_access_fail(const struct registry_access *x, enum status
 enum status registry_access_open(const struct registry_access *x, const char *topic,
                                  struct topic_table **ret, struct diag *diag) MUST_CHECK;
 
+/* How many reconcilers are in the group, or commands that do their work.
+ * Errors: STATUS_UNAVAILABLE, STATUS_NOMEM. */
+enum status registry_access_members(const struct registry_access *x, size_t *ret, struct diag *diag)
+    MUST_CHECK;
+
 /* Makes sure that no reconciler runs.
  * Errors: STATUS_BUSY one does, diag says so. STATUS_UNAVAILABLE, STATUS_NOMEM. */
 enum status registry_access_alone(const struct registry_access *x, struct diag *diag) MUST_CHECK;
@@ -42,6 +47,12 @@ enum status registry_access_alone(const struct registry_access *x, struct diag *
  * Errors: as sealed_open(). */
 enum status registry_access_unseal(const struct registry_access *x, const char *topic,
                                    const struct topic_row *row, struct buf *ret, struct diag *diag)
+    MUST_CHECK;
+
+/* topic_table_change(), again and again while other commands are faster: they fence each other.
+ * Errors: as topic_table_change(). */
+enum status registry_access_change(struct topic_table *table, int32_t partition,
+                                   topic_decide_fn *decide, void *ctx, struct diag *diag)
     MUST_CHECK;
 
 /* Seals a record and adds it to the changes. Errors: as sealed_seal(). */

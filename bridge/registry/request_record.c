@@ -24,6 +24,11 @@ static const struct record_field fields[] = {
 static const struct record_form form = {"request record", sizeof(struct request_record), fields,
                                         sizeof(fields) / sizeof(fields[0])};
 
+struct request_record *request_record_copy(const struct request_record *r)
+{
+    return record_form_copy(&form, r);
+}
+
 void request_record_free(struct request_record *r)
 {
     record_form_free(r);

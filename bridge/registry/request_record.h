@@ -25,6 +25,7 @@ struct request_record {
 };
 
 /* As route_record_copy(). */
+struct request_record *request_record_copy(const struct request_record *r);
 void request_record_free(struct request_record *r);
 
 /* As route_record_write() and route_record_read(). */

@@ -9,9 +9,10 @@ from harness.bridge import PATH, SECRET, ConfigDirectory, route, run
 from harness.environment import ROOT
 from harness.sender import SIGNATURE_HEADER, encode, event, sign
 
-COMMANDS = ("ingress", "dev", "check", "topics plan", "topics apply", "plan", "keygen", "verify", "config print",
+COMMANDS = ("ingress", "dev", "check", "topics plan", "topics apply", "plan", "apply", "keygen", "verify", "config print",
             "config reference", "registry export", "registry import", "registry reseal",
-            "subscriptions list", "subscriptions show", "account put", "account delete", "account list")
+            "subscriptions list", "subscriptions show", "subscriptions rotate",
+            "account put", "account delete", "account list")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

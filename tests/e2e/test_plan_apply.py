@@ -1,11 +1,17 @@
 """`plan` and `apply` against Apache Kafka and a Maesn that does what its documents say."""
 
+import concurrent.futures
+import dataclasses
 import json
+import os
+import pty
 import re
+import subprocess
+import uuid
 
 import pytest
 
-from harness import wait
+from harness import environment, wait
 from harness.bridge import run
 from harness.maesn import Maesn
 from harness.reconciler import World, account
@@ -60,6 +66,12 @@ class Commands:
         assert told["exit_code"] == code
         return told
 
+    def apply_json(self, *arguments, code=0, command=("apply",)):
+        told = json.loads(self.run(*command, *arguments, "--output", "json", code=code, seconds=100).stdout)
+        validate(told, "apply")
+        assert told["exit_code"] == code
+        return told
+
     def steps(self, code=0):
         """{account: [(resource, event, action)]} of the plan."""
         return {a["account"]: [(s["resource"], s["event"], s["action"]) for s in a["subscriptions"]]
@@ -68,6 +80,23 @@ class Commands:
     def end_offsets(self):
         world = self.world
         return {topic: world.cluster.end_offsets(topic) for topic in (world.registry.topic, world.accounts_topic, world.token_topic)}
+
+
+def on_terminal(command, config):
+    """What a command writes on a terminal, stdout and stderr."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([str(environment.BINARY), command, "--config", str(config)], stdout=theirs, stderr=theirs,
+                               stdin=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm", "NO_COLOR": ""})
+    os.close(theirs)
+    shown = b""
+    try:
+        while data := os.read(ours, 65536):
+            shown += data
+    except OSError:
+        pass  # the other side is closed
+    os.close(ours)
+    process.wait(timeout=60)
+    return shown.decode()
 
 
 # --- plan --------------------------------------------------------------------------------------------------------------
@@ -170,3 +199,191 @@ def test_topics_that_are_not_there_are_69_and_faulty_ones_78(make_world, kafka):
     one.world.config.write("bridge.yaml", json.dumps(settings))
     one.world.declare([account("acme-42", "nonesuch", INVOICES)])
     assert re.search(r"accounts\.yaml:\d+:\d+: .*system", one.run("plan", code=78).stderr)
+
+
+# --- apply -------------------------------------------------------------------------------------------------------------
+
+def secrets_held(one, *names):
+    """{id: secret} of the active routes, and of what is at the provider."""
+    held = {r["provider_id"]: r["secret"] for r in one.world.routes(state="active")}
+    return held, {s.id: s.secret for name in names for s in one.world.maesn.of(f"key-of-{name}")}
+
+
+def test_with_no_reconciler_apply_does_it_itself(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES), account("beta", "freshbooks", company_id="7")])
+    lines = one.run("apply").stdout.splitlines()
+    assert lines[0] == "acme-42: 2 created" and lines[1].startswith("beta: ") and lines[-1].startswith("Applied: ")
+    held, there = secrets_held(one, "acme-42", "beta")
+    assert held == there and len(there) > 2
+    assert one.plan() == ["2 of 2 accounts are as they should be"]
+    posts = len(maesn.asked("POST"))
+    assert one.run("apply").stdout == "Applied: nothing had to be done\n"
+    told = one.apply_json()
+    assert (told["reconcilers"], [a["result"] for a in told["accounts"]]) == (0, ["unchanged", "unchanged"])
+    assert len(maesn.asked("POST")) == posts
+
+
+def add_duplicates(maesn, *names):
+    """What nobody has asked for: each account's first subscription is there twice, at the same URL."""
+    for name in names:
+        twin = dataclasses.replace(maesn.of(f"key-of-{name}")[0], id=str(uuid.uuid4()), secret=uuid.uuid4().hex)
+        maesn.subscriptions[twin.id] = twin
+
+
+@pytest.mark.parametrize("reconcilers", (1, 2))
+def test_with_reconcilers_apply_asks_them_and_sees_it_done(make_world, maesn, reconcilers):
+    """Without being asked they would look again in an hour."""
+    names = [f"tenant-{i}" for i in range(6)]
+    one = make_world([account(name, "lexware-office", INVOICES) for name in names], {"reconciler": {"interval_s": 3600}})
+    one.world.start()
+    if reconcilers == 2:
+        one.world.start_another()
+    one.world.await_settled(*names, count=12)
+    assert one.plan() == ["6 of 6 accounts are as they should be"]
+    add_duplicates(maesn, *names)
+    assert set(map(str, one.steps(code=2).values())) == {"[('invoice', 'created', 'delete')]"}
+    lines = one.run("apply").stdout.splitlines()
+    assert sorted(lines[:-1]) == [f"{name}: 1 deleted" for name in names]
+    assert lines[-1] == f"Applied by {reconcilers} reconciler{'s' if reconcilers > 1 else ''}: 6 deleted"
+    assert one.plan() == ["6 of 6 accounts are as they should be"]
+    assert one.world.is_settled(*names, count=12)
+    told = one.apply_json()
+    assert (told["reconcilers"], {a["result"] for a in told["accounts"]}) == (reconcilers, {"unchanged"})
+    for bridge in one.world.bridges:
+        assert bridge.stop() == 0
+
+
+def test_a_new_accounts_file_is_applied_by_the_reconciler_that_runs(make_world):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)])
+    one.world.start()
+    one.world.await_settled("acme-42", count=2)
+    one.world.declare([account("acme-42", "lexware-office", INVOICES), account("beta", "lexware-office", INVOICES)])
+    told = one.apply_json()
+    assert told["reconcilers"] == 1 and told["exit_code"] == 0
+    assert one.plan()[-1] == "2 of 2 accounts are as they should be"
+    held, there = secrets_held(one, "acme-42", "beta")
+    assert held == there and len(there) == 4
+    assert one.world.bridges[0].stop() == 0
+
+
+def test_when_the_reconciler_dies_meanwhile_apply_does_it_itself(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)],
+                     {"reconciler": {"interval_s": 3600}, "http": {"timeout_ms": 15000}})
+    one.world.start()
+    one.world.await_settled("acme-42", count=2)
+    add_duplicates(maesn, "acme-42")
+    maesn.fault = lambda request: "hold" if request.method == "POST" else (500, "{}") if request.method == "DELETE" else None
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(one.apply_json)
+        wait.until(lambda: maesn.asked("DELETE"), 40, "the reconciler was asked")
+        one.world.bridges[0].kill()
+        maesn.fault = lambda request: None
+        told = applying.result(timeout=100)
+    assert told["reconcilers"] == 0
+    assert [(a["result"], a["deleted"]) for a in told["accounts"]] == [("done", 1)]
+    assert one.plan() == ["1 of 1 account is as it should be"]
+
+
+def test_a_reconciler_that_does_not_come_further_is_given_up(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)],
+                     {"reconciler": {"interval_s": 3600}, "http": {"timeout_ms": 1500}})
+    one.world.start()
+    one.world.await_settled("acme-42", count=2)
+    add_duplicates(maesn, "acme-42")
+    maesn.fault = lambda request: (500, "{}") if request.method == "DELETE" else None
+    told = one.apply_json(code=1)
+    assert told["stalled"] and told["accounts"][0]["result"] == "unfinished"
+    lines = one.run("apply", code=1).stdout.splitlines()
+    assert lines[-2].startswith("! no progress for 3 s: 1 account is not finished")
+    assert lines[-1] == "Applied by 1 reconciler: 1 account unfinished"
+    assert one.world.bridges[0].stop() == 0
+
+
+@pytest.mark.parametrize("runs", (False, True), ids=("itself", "reconciler"))
+def test_deletes_that_a_guard_rail_withholds_need_force(make_world, maesn, runs):
+    names = [f"tenant-{i}" for i in range(5)]
+    accounts = [account(name, "lexware-office", INVOICES) for name in names]
+    one = make_world(accounts, {"reconciler": {"policy": "sync", "delete_delay_s": 0}})
+    one.run("apply")
+    one.world.declare(accounts[:3])  # 4 of 10
+    if runs:
+        one.world.start()
+    wait.until(lambda: len(one.world.table()) == 15, 20, "the registry has them all")
+    told = one.plan_json(code=1)
+    assert told["deletes_withheld"] == {"wanted": 6, "active": 10, "unwanted": 4}
+    assert told["summary"]["withhold"] == 4
+    assert "4 of 10 active subscriptions are not wanted any more" in one.run("apply", code=1).stdout
+    assert not maesn.asked("DELETE")
+    done = one.run("apply", "--force").stdout.splitlines()
+    assert done[-1] == ("Applied by 1 reconciler: " if runs else "Applied: ") + "4 deleted"
+    assert len(maesn.asked("DELETE")) == 4
+    assert one.plan()[-1].endswith("accounts are as they should be")
+
+    one.world.declare([])
+    assert "nothing at all is wanted, while 6 subscriptions are active" in one.run("apply", code=1).stdout
+    assert len(maesn.asked("DELETE")) == 4
+    assert one.apply_json("--force")["deletes_withheld"] is None
+    assert not maesn.subscriptions
+    if runs:
+        assert one.world.bridges[0].stop() == 0
+
+
+def test_what_a_call_did_not_do_is_told(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES), account("beta", "lexware-office", INVOICES),
+                      account("gamma", "lexware-office", INVOICES)])
+    answers = {"key-of-acme-42": (400, "{}"), "key-of-beta": (401, "{}")}
+    maesn.fault = lambda request: answers.get(request.account_key) if request.method == "POST" else None
+    done = one.run("apply").stdout
+    assert "acme-42: failed\n  ! failed    invoice created: create: " in done
+    assert "beta: blocked: " in done and "gamma: 2 created\n" in done
+    assert done.splitlines()[-1] == "Applied: 2 created, 3 failed, 1 account not worked on"
+    assert [a["result"] for a in one.apply_json()["accounts"]] == ["unchanged", "blocked", "unchanged"]
+
+
+def test_an_apply_that_nobody_answers_is_69(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)], {"http": {"timeout_ms": 1000, "connect_timeout_ms": 500}})
+    maesn.stop()
+    assert one.apply_json(code=69)["accounts"][0]["result"] == "unknown"
+
+
+def test_a_terminal_gets_colour_and_progress(make_world):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)])
+    shown = on_terminal("plan", one.world.config.file)
+    assert "\x1b[32m+ create" in shown and "1 of 1 accounts looked at" in shown
+    assert "\x1b[32m2 created\x1b[0m" in on_terminal("apply", one.world.config.file)
+
+
+# --- subscriptions rotate ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("runs", (False, True), ids=("itself", "reconciler"))
+def test_a_rotation_replaces_what_is_there_and_nothing_else(make_world, maesn, runs):
+    names = ("acme-42", "beta")
+    one = make_world([account(name, "lexware-office", INVOICES) for name in names], {"reconciler": {"interval_s": 3600}})
+    one.run("apply")
+    if runs:
+        one.world.start()
+    before, _ = secrets_held(one, *names)
+    told = one.apply_json(command=("subscriptions", "rotate", "acme-42"))
+    assert [(a["account"], a["result"], a["created"]) for a in told["accounts"]] == [("acme-42", "done", 2)]
+    after, there = secrets_held(one, *names)
+    assert after.items() <= there.items() and len(after) == 4
+    kept = {r["provider_id"] for r in one.world.routes("beta")}
+    assert after.keys() & before.keys() == kept and len(kept) == 2
+    assert sorted(r["state"] for r in one.world.routes("acme-42")) == ["active", "active", "retiring", "retiring"]
+
+    everything = one.run("subscriptions", "rotate", "--all", "--resource", "INVOICE").stdout.splitlines()
+    assert everything[:-1] == ["acme-42: 2 created", "beta: 2 created"]
+    assert not secrets_held(one)[0].keys() & after.keys()
+    if runs:
+        assert one.world.bridges[0].stop() == 0
+
+
+def test_what_cannot_be_rotated_is_1_and_wrong_use_64(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)])
+    one.run("apply")
+    assert "nobody" in one.run("subscriptions", "rotate", "nobody", code=1).stderr
+    for arguments in ((), ("acme-42", "--all"), ("Acme",), ("acme-42", "--resource", "")):
+        assert "--help" in one.run("subscriptions", "rotate", *arguments, code=64).stderr
+    maesn.fault = lambda request: (400, "{}") if request.method == "POST" else None
+    assert "! failed" in one.run("subscriptions", "rotate", "acme-42", code=1).stdout
+    assert len(one.world.routes(state="active")) == 2

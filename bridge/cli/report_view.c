@@ -1,4 +1,4 @@
-#include "bridge/cli/plan_view.h"
+#include "bridge/cli/report_view.h"
 
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ static bool is_replacement(const struct reported_step *step)
     return step->action == PLAN_CREATE && step->reason != REASON_NEW;
 }
 
-static void count_steps(const struct reported_account *account, struct plan_summary *ret)
+static void count_steps(const struct reported_account *account, struct report_summary *ret)
 {
     size_t differences = 0;
     for (size_t i = 0; i < account->steps_len; i++) {
@@ -27,9 +27,9 @@ static void count_steps(const struct reported_account *account, struct plan_summ
     ret->settled += account->has_ended && account->end == PASS_COMPLETE && differences == 0;
 }
 
-struct plan_summary plan_view_summary(const struct pass_report *report)
+struct report_summary report_view_summary(const struct pass_report *report)
 {
-    struct plan_summary summary = {.accounts = report->len};
+    struct report_summary summary = {.accounts = report->len};
     for (size_t i = 0; i < report->len; i++) {
         const struct reported_account *account = &report->accounts[i];
         count_steps(account, &summary);
@@ -40,9 +40,9 @@ struct plan_summary plan_view_summary(const struct pass_report *report)
     return summary;
 }
 
-enum exit_code plan_view_exit_code(const struct pass_report *report)
+enum exit_code report_view_exit_code(const struct pass_report *report)
 {
-    const struct plan_summary summary = plan_view_summary(report);
+    const struct report_summary summary = report_view_summary(report);
     if (report->attempts > 0 && report->answered == 0)
         return EXIT_CODE_UNAVAILABLE;
     if (summary.unknown > 0 || report->withholds_deletes)
@@ -115,8 +115,7 @@ static void print_step(const struct reported_step *step, int64_t now_unix_ms, bo
     buf_append_text(ret, "\n");
 }
 
-/* The word for an account as a whole, or NULL: its steps say it all. */
-static const char *verdict_of(const struct reported_account *account)
+const char *report_view_verdict(const struct reported_account *account)
 {
     if (pass_report_is_blocked(account))
         return "blocked";
@@ -125,10 +124,10 @@ static const char *verdict_of(const struct reported_account *account)
     return account->end == PASS_INVALID ? "invalid" : NULL;
 }
 
-void plan_view_print_account(const struct reported_account *account, int64_t now_unix_ms,
-                             bool with_colour, struct buf *ret)
+void report_view_print_account(const struct reported_account *account, int64_t now_unix_ms,
+                               bool with_colour, struct buf *ret)
 {
-    const char *verdict = verdict_of(account);
+    const char *verdict = report_view_verdict(account);
     if (verdict == NULL && account->steps_len == 0)
         return;
     buf_printf(ret, "%s", account->id);
@@ -146,7 +145,7 @@ void plan_view_print_account(const struct reported_account *account, int64_t now
         print_step(&account->steps[i], now_unix_ms, with_colour, ret);
 }
 
-void plan_view_print_guard(const struct pass_report *report, bool with_colour, struct buf *ret)
+void report_view_print_guard(const struct pass_report *report, bool with_colour, struct buf *ret)
 {
     if (!report->withholds_deletes)
         return;
@@ -170,7 +169,7 @@ static void print_count(size_t count, const char *what, const char **gap, struct
     *gap = ", ";
 }
 
-static void print_summary(const struct plan_summary *s, struct buf *ret)
+static void print_summary(const struct report_summary *s, struct buf *ret)
 {
     const char *gap = "Plan: ";
     print_count(s->by_action[PLAN_CREATE] - s->replacements, "to create", &gap, ret);
@@ -191,16 +190,16 @@ static void print_summary(const struct plan_summary *s, struct buf *ret)
                s->accounts == 1 ? " is" : "s are", s->accounts == 1 ? "it" : "they");
 }
 
-void plan_view_print(const struct pass_report *report, int64_t now_unix_ms, bool with_colour,
-                     struct buf *ret)
+void report_view_print(const struct pass_report *report, int64_t now_unix_ms, bool with_colour,
+                       struct buf *ret)
 {
-    const struct plan_summary summary = plan_view_summary(report);
+    const struct report_summary summary = report_view_summary(report);
     for (size_t i = 0; i < report->len; i++) {
         size_t before = ret->len;
-        plan_view_print_account(&report->accounts[i], now_unix_ms, with_colour, ret);
+        report_view_print_account(&report->accounts[i], now_unix_ms, with_colour, ret);
         buf_append_text(ret, ret->len > before ? "\n" : "");
     }
-    plan_view_print_guard(report, with_colour, ret);
+    report_view_print_guard(report, with_colour, ret);
     print_summary(&summary, ret);
 }
 
@@ -230,23 +229,39 @@ static void json_step(struct buf *ret, const struct reported_step *step)
     buf_append_text(ret, "}");
 }
 
+void report_view_print_steps_json(const struct reported_account *account, struct buf *ret)
+{
+    buf_append_text(ret, "[");
+    for (size_t i = 0; i < account->steps_len; i++) {
+        buf_append_text(ret, i == 0 ? "" : ",");
+        json_step(ret, &account->steps[i]);
+    }
+    buf_append_text(ret, "]");
+}
+
+void report_view_print_guard_json(const struct pass_report *report, struct buf *ret)
+{
+    if (report->withholds_deletes)
+        buf_printf(ret, "{\"wanted\":%zu,\"active\":%zu,\"unwanted\":%zu}", report->guard.desired,
+                   report->guard.active, report->guard.undesired);
+    else
+        buf_append_text(ret, "null");
+}
+
 static void json_account(struct buf *ret, const struct reported_account *account)
 {
-    const char *verdict = verdict_of(account);
+    const char *verdict = report_view_verdict(account);
     buf_printf(ret, "{\"account\":\"%s\",\"declared\":%s,\"result\":\"%s\"", account->id,
                account->is_declared ? "true" : "false", verdict == NULL ? "complete" : verdict);
     json_text(ret, "provider", account->provider);
     json_text(ret, "system", account->system);
     json_text(ret, "reason", account->reason);
-    buf_append_text(ret, ",\"subscriptions\":[");
-    for (size_t i = 0; i < account->steps_len; i++) {
-        buf_append_text(ret, i == 0 ? "" : ",");
-        json_step(ret, &account->steps[i]);
-    }
-    buf_append_text(ret, "]}");
+    buf_append_text(ret, ",\"subscriptions\":");
+    report_view_print_steps_json(account, ret);
+    buf_append_text(ret, "}");
 }
 
-static void json_summary(struct buf *ret, const struct plan_summary *s)
+static void json_summary(struct buf *ret, const struct report_summary *s)
 {
     static const enum plan_action shown[] = {PLAN_ACTIVATE, PLAN_RETIRE, PLAN_DELETE,   PLAN_GONE,
                                              PLAN_WAIT,     PLAN_LEAVE,  PLAN_WITHHOLD, PLAN_STUCK};
@@ -259,9 +274,9 @@ static void json_summary(struct buf *ret, const struct plan_summary *s)
     buf_append_text(ret, "}");
 }
 
-void plan_view_print_json(const struct pass_report *report, struct buf *ret)
+void report_view_print_json(const struct pass_report *report, struct buf *ret)
 {
-    const struct plan_summary summary = plan_view_summary(report);
+    const struct report_summary summary = report_view_summary(report);
     buf_append_text(ret, "{\"accounts\":[");
     for (size_t i = 0; i < report->len; i++) {
         buf_append_text(ret, i == 0 ? "" : ",");
@@ -269,9 +284,7 @@ void plan_view_print_json(const struct pass_report *report, struct buf *ret)
     }
     buf_append_text(ret, "],\"summary\":");
     json_summary(ret, &summary);
-    buf_printf(ret, ",\"deletes_withheld\":%s", report->withholds_deletes ? "" : "null");
-    if (report->withholds_deletes)
-        buf_printf(ret, "{\"wanted\":%zu,\"active\":%zu,\"unwanted\":%zu}", report->guard.desired,
-                   report->guard.active, report->guard.undesired);
-    buf_printf(ret, ",\"exit_code\":%d}\n", (int)plan_view_exit_code(report));
+    buf_append_text(ret, ",\"deletes_withheld\":");
+    report_view_print_guard_json(report, ret);
+    buf_printf(ret, ",\"exit_code\":%d}\n", (int)report_view_exit_code(report));
 }

@@ -1,4 +1,4 @@
-#include "bridge/cli/plan_view.h"
+#include "bridge/cli/report_view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -135,7 +135,7 @@ static void the_exit_code_is_the_first_that_applies(void **state)
             .attempts = rows[i].attempts,
             .answered = rows[i].answered,
         };
-        assert_int_equal(plan_view_exit_code(&report), rows[i].code);
+        assert_int_equal(report_view_exit_code(&report), rows[i].code);
     }
 }
 
@@ -145,9 +145,9 @@ static void an_account_whose_pass_never_ended_is_unknown(void **state)
     struct reported_account account = account_of("a", NULL, 0);
     account.has_ended = false;
     const struct pass_report report = {.accounts = &account, .len = 1};
-    assert_int_equal(plan_view_exit_code(&report), EXIT_CODE_FAILURE);
-    assert_int_equal(plan_view_summary(&report).unknown, 1);
-    assert_int_equal(plan_view_summary(&report).settled, 0);
+    assert_int_equal(report_view_exit_code(&report), EXIT_CODE_FAILURE);
+    assert_int_equal(report_view_summary(&report).unknown, 1);
+    assert_int_equal(report_view_summary(&report).settled, 0);
 }
 
 /* --- for people ------------------------------------------------------------------------------ */
@@ -172,7 +172,7 @@ static void each_step_has_its_sign_its_reason_and_its_instant(void **state)
     };
     const struct pass_report report = {
         .accounts = accounts, .len = 3, .attempts = 1, .answered = 1};
-    plan_view_print(&report, now, false, &text);
+    report_view_print(&report, now, false, &text);
     assert_string_equal(
         buf_text(&text),
         "acme-42 (maesn, xero)\n"
@@ -198,7 +198,7 @@ static void colours_are_for_terminals(void **state)
     buf_init(&text, 65536);
     struct reported_step step = step_of(PLAN_CREATE, REASON_NEW);
     struct reported_account account = account_of("a", &step, 1);
-    plan_view_print_account(&account, now, true, &text);
+    report_view_print_account(&account, now, true, &text);
     assert_string_equal(buf_text(&text), "a (maesn, xero)\n  \033[32m+ create   \033[0m "
                                          "invoice created            wanted, and not there\n");
 }
@@ -219,7 +219,7 @@ static void a_guard_rail_that_holds_says_by_which_counts(void **state)
         CLEANUP(buf_done) struct buf text;
         buf_init(&text, 4096);
         const struct pass_report report = {.withholds_deletes = true, .guard = rows[i].guard};
-        plan_view_print_guard(&report, false, &text);
+        report_view_print_guard(&report, false, &text);
         assert_non_null(strstr(buf_text(&text), rows[i].text));
         assert_non_null(strstr(buf_text(&text), "apply --force"));
     }
@@ -238,7 +238,7 @@ static void the_json_has_every_account_and_the_counts(void **state)
     struct reported_account account = account_of("a", &step, 1);
     const struct pass_report report = {
         .accounts = &account, .len = 1, .attempts = 1, .answered = 1};
-    plan_view_print_json(&report, &text);
+    report_view_print_json(&report, &text);
     assert_string_equal(
         buf_text(&text),
         "{\"accounts\":[{\"account\":\"a\",\"declared\":true,\"result\":\"complete\","
