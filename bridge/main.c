@@ -15,6 +15,8 @@
 #include "bridge/cli/registry_import.h"
 #include "bridge/cli/registry_reseal.h"
 #include "bridge/cli/replay.h"
+#include "bridge/cli/spool_export.h"
+#include "bridge/cli/spool_list.h"
 #include "bridge/cli/subscriptions.h"
 #include "bridge/cli/topics.h"
 #include "bridge/cli/verify.h"
@@ -37,6 +39,8 @@ static const struct command *const commands[] = {
     &registry_import_command,
     &registry_reseal_command,
     &replay_command,
+    &spool_export_command,
+    &spool_list_command,
     &subscriptions_list_command,
     &subscriptions_rotate_command,
     &subscriptions_show_command,

@@ -1,6 +1,10 @@
 #include "bridge/spool/connection.h"
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 /* Another process may look at the spool (`spool list`); it holds SQLite's locks for moments. */
 static const int busy_timeout_ms = 2000;
@@ -31,12 +35,48 @@ enum status connection_fail(sqlite3 *db, const char *doing, struct diag *diag)
     return diag_set(diag, status_of(code), "%s: %s (SQLite's %d)", doing, sqlite3_errmsg(db), code);
 }
 
+/* Whether nobody has it open, and nothing is to be read but the file itself. */
+static bool is_at_rest(const char *path)
+{
+    char beside[PATH_MAX];
+    struct stat st;
+    if (snprintf(beside, sizeof(beside), "%s-shm", path) >= (int)sizeof(beside) ||
+        stat(beside, &st) == 0)
+        return false;
+    snprintf(beside, sizeof(beside), "%s-wal", path);
+    return stat(beside, &st) != 0 || st.st_size == 0;
+}
+
+/* A database at rest is read without a trace: SQLite would make the two files beside it, and cannot
+ * where they may not be written. Source: SQLite, "Uniform Resource Identifiers", immutable. */
+static void name_at_rest(const char *path, char ret[3 * PATH_MAX])
+{
+    size_t len = (size_t)snprintf(ret, 3 * PATH_MAX, "file:");
+    for (; *path != '\0' && len + 16 < 3 * PATH_MAX; path++) {
+        if (*path == '?' || *path == '#' || *path == '%')
+            len += (size_t)snprintf(ret + len, 4, "%%%02x", (unsigned)*path);
+        else
+            ret[len++] = *path;
+    }
+    snprintf(ret + len, 16, "?immutable=1");
+}
+
 enum status connection_open(const char *path, enum connection_use use, sqlite3 **ret,
                             struct diag *diag)
 {
     sqlite3 *db = NULL;
-    int flags = use == CONNECTION_WRITES ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) !=
+    char uri[3 * PATH_MAX];
+    int flags = SQLITE_OPEN_READWRITE;
+    const char *name = path;
+    if (use == CONNECTION_READS) {
+        flags = SQLITE_OPEN_READONLY;
+        if (is_at_rest(path)) {
+            flags |= SQLITE_OPEN_URI;
+            name_at_rest(path, uri);
+            name = uri;
+        }
+    }
+    if (sqlite3_open_v2(name, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) !=
         SQLITE_OK) {
         enum status status = db == NULL ? STATUS_NOMEM : connection_fail(db, path, diag);
         sqlite3_close(db);

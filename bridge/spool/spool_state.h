@@ -76,6 +76,7 @@ struct spool {
     struct buf encoded;
     struct diag damage; /* the database is moved aside when it is opened next; empty: none */
     int64_t idle_since_mono_ms; /* of an empty spool, or since it was last tidied */
+    uint64_t log_checked;       /* its length when it was last moved into the database */
     int64_t next_sequence;      /* as of the last commit, and of a database made anew: none comes
                                    twice; 0: not known yet */
 

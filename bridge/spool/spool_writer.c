@@ -314,12 +314,17 @@ static void checkpoint(struct spool *s, bool is_whole)
 }
 
 /* The log is written from its beginning again once all of it is in the database and nobody reads:
- * if somebody always did, it would grow without end. */
+ * if somebody always did, it would grow without end. Another process that reads is waited for only
+ * a moment, and then not before the log has grown by as much again. */
 static void bound_log(struct spool *s)
 {
     uint64_t log_bytes = store_log_bytes(s->store);
-    if (log_bytes >= s->limits.log_bytes)
-        checkpoint(s, log_bytes >= 4 * s->limits.log_bytes);
+    if (log_bytes < s->log_checked)
+        s->log_checked = 0; /* it began anew */
+    if (log_bytes < s->log_checked + s->limits.log_bytes)
+        return;
+    checkpoint(s, log_bytes >= 4 * s->limits.log_bytes);
+    s->log_checked = log_bytes;
 }
 
 /* --- what is next --------------------------------------------------------------------------- */
