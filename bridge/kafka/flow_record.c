@@ -215,6 +215,8 @@ static enum status miss_topic(struct flow *f, const struct message *m, enum stat
 
 enum status flow_publish(struct flow *f, struct publication *pub)
 {
+    if (publication_is_abandoned(pub))
+        return STATUS_UNAVAILABLE;
     struct custody *custody = custody_new(pub);
     if (custody == NULL)
         return STATUS_NOMEM;
