@@ -17,6 +17,8 @@
 #include "bridge/ingress/ingress.h"
 #include "bridge/kafka/producer.h"
 #include "bridge/providers/providers.h"
+#include "bridge/spool/spooling.h"
+#include "bridge/spool/spooling_sink.h"
 
 /* A loop thread turns at least every 100 ms; one that has not for this long hangs. */
 static const int64_t loop_age_max_ms = 10000;
@@ -24,8 +26,10 @@ static const int64_t loop_age_max_ms = 10000;
 /* What a callback noted is in its topic after a second. */
 static const int64_t activity_turn_ms = 1000;
 
-/* The first callbacks find their topics known, if Kafka is there. */
+/* The first callbacks find their topics known, if Kafka is there. Those that do not are spooled
+ * where there is a spool, so that nobody needs to wait. */
 static const int64_t prefetch_ms = 1000;
+static const int64_t prefetch_with_spool_ms = 200;
 
 struct ingress_process {
     struct process_admin admin;
@@ -37,6 +41,7 @@ struct ingress_process {
     struct registry_feed *feed; /* NULL: there is no registry */
     struct routes *routes;      /* of both */
     struct producer *producer;
+    struct spooling *spooling;        /* NULL: there is no spool */
     struct activity_writer *activity; /* NULL: there is no registry */
     struct ingress *ingress;
 
@@ -48,6 +53,11 @@ struct ingress_process {
 static bool has_registry(const struct ingress_process *p)
 {
     return p->settings->topics_registry[0] != '\0';
+}
+
+static bool has_spool(const struct ingress_process *p)
+{
+    return p->settings->spool_directory[0] != '\0';
 }
 
 static enum status make_routes(struct ingress_process *p, const struct cluster *cluster,
@@ -100,7 +110,8 @@ static enum status start_producer(struct ingress_process *p, const struct cluste
         .linger_ms = s->kafka_linger_ms,
         .idempotence = s->kafka_idempotence,
         .deadline_ms = s->ingress_deadline_ms,
-        .prefetch_ms = prefetch_ms,
+        .stall_ms = has_spool(p) ? s->ingress_deadline_ms * SPOOLING_SOFT_PERCENT / 100 : 0,
+        .prefetch_ms = has_spool(p) ? prefetch_with_spool_ms : prefetch_ms,
         .topics = topics.names,
         .topics_len = topics.len,
         .envelope = &p->envelope,
@@ -119,6 +130,22 @@ static struct ingress_limits ingress_limits(const struct settings *s)
                           s->ingress_limits_unknown_paths_burst},
         .replay_window_s = s->ingress_replay_window_s,
     };
+}
+
+static enum status start_spooling(struct ingress_process *p, struct diag *diag)
+{
+    const struct settings *s = p->settings;
+    struct diag why = {0};
+    const struct spooling_options opt = {
+        .directory = s->spool_directory,
+        .max_bytes = (uint64_t)s->spool_max_bytes,
+        .deadline_ms = s->ingress_deadline_ms,
+        .inner = producer_sink(p->producer),
+        .metrics = p->admin.metrics,
+    };
+    enum status status = spooling_new(&opt, &p->spooling, &why);
+    return status == STATUS_OK ? STATUS_OK
+                               : diag_set(diag, status, "spool.directory: %s", why.text);
 }
 
 static enum status start_ingress(struct ingress_process *p, struct diag *diag)
@@ -146,7 +173,7 @@ static enum status start_ingress(struct ingress_process *p, struct diag *diag)
         .provider = envelope_settings_provider(s),
         .providers = providers_all,
         .registry = routes_registry(p->routes),
-        .sink = producer_sink(p->producer),
+        .sink = p->spooling == NULL ? producer_sink(p->producer) : spooling_sink(p->spooling),
         .activity = p->activity == NULL ? NULL : activity_writer_port(p->activity),
         .metrics = p->admin.metrics,
         .rejections = p->admin.rejections,
@@ -168,6 +195,21 @@ static bool kafka_acknowledges(void *ctx, struct diag *diag)
     return producer_is_healthy(p->producer, diag);
 }
 
+static bool spool_takes_records(void *ctx, struct diag *diag)
+{
+    struct ingress_process *p = ctx;
+    return spooling_is_healthy(p->spooling, diag);
+}
+
+static bool something_keeps_records(void *ctx, struct diag *diag)
+{
+    struct ingress_process *p = ctx;
+    if (producer_is_healthy(p->producer, NULL) || spooling_is_healthy(p->spooling, NULL))
+        return true;
+    (void)diag_set(diag, STATUS_UNAVAILABLE, "neither Kafka nor the spool takes records");
+    return false;
+}
+
 static bool registry_is_loaded(void *ctx, struct diag *diag)
 {
     struct ingress_process *p = ctx;
@@ -184,9 +226,13 @@ static enum status start_admin(struct ingress_process *p, struct diag *diag)
 {
     /* Liveness never depends on Kafka: a broker's outage must not restart every pod. Readiness
      * neither: all replicas share Kafka, and our own 503 with Retry-After is the better answer than
-     * a load balancer's.
+     * a load balancer's. A spool is the replica's own: another one may have room.
      */
     health_add(p->admin.health, "kafka", HEALTH_REPORTED, kafka_acknowledges, p);
+    if (p->spooling != NULL) {
+        health_add(p->admin.health, "spool", HEALTH_REPORTED, spool_takes_records, p);
+        health_add(p->admin.health, "kafka-or-spool", HEALTH_READY, something_keeps_records, p);
+    }
     if (p->feed != NULL) {
         /* Without its routes this replica only answers 503; another one may know them. */
         health_add(p->admin.health, "registry", HEALTH_READY, registry_is_loaded, p);
@@ -213,22 +259,10 @@ static void tell_unsecured(const struct settings *s)
 
 /* --- start --------------------------------------------------------------------------------- */
 
-/* What is declared, but has no part that does it, must not look as if it did. */
-static enum status check_fits(const struct settings *s, struct diag *diag)
-{
-    if (s->spool_directory[0] != '\0')
-        return diag_set(diag, STATUS_INVALID,
-                        "spool.directory: %s, expected \"\": this version has no spool",
-                        s->spool_directory);
-    return STATUS_OK;
-}
-
 static enum status start_modules(struct ingress_process *p, struct diag *diag)
 {
     CLEANUP(cluster_settings_done) struct cluster_settings cluster = {.raw = NULL};
-    enum status status = check_fits(p->settings, diag);
-    if (status == STATUS_OK)
-        status = cluster_settings_init(&cluster, p->settings);
+    enum status status = cluster_settings_init(&cluster, p->settings);
     if (status == STATUS_OK)
         status = make_routes(p, &cluster.cluster, diag);
     if (status != STATUS_OK)
@@ -240,6 +274,8 @@ static enum status start_modules(struct ingress_process *p, struct diag *diag)
         status = registry_feed_start(p->feed, routes_registry(p->routes), diag);
     if (status == STATUS_OK)
         status = start_producer(p, &cluster.cluster, diag);
+    if (status == STATUS_OK && has_spool(p))
+        status = start_spooling(p, diag);
     if (status == STATUS_OK && p->feed != NULL)
         status = start_activity(p);
     if (status == STATUS_OK)
@@ -256,6 +292,8 @@ static size_t stop_behind_ingress(struct ingress_process *p, int64_t until_mono_
         registry_feed_stop(p->feed);
     if (p->activity != NULL)
         activity_writer_stop(p->activity);
+    if (p->spooling != NULL)
+        spooling_stop(p->spooling);
     return p->producer == NULL ? 0 : producer_stop(p->producer, until_mono_ms);
 }
 
@@ -389,6 +427,7 @@ void ingress_process_free(struct ingress_process *p)
         return;
     process_admin_stop(&p->admin); /* the first to go: it asks all the others */
     ingress_free(p->ingress);
+    spooling_free(p->spooling); /* after the sink's last reports; what it was handed is stored */
     producer_free(p->producer);
     activity_writer_free(p->activity); /* after the sink, which reports to it */
     routes_free(p->routes);

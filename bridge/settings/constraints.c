@@ -1,5 +1,9 @@
 #include "bridge/settings/constraints.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "bridge/base/scoped.h"
 #include "bridge/base/secret.h"
 #include "bridge/settings/load.h"
@@ -138,8 +142,25 @@ static void check_secret(struct load *l, enum setting_id id, const char *path)
     secret_unref(load_secret(l, path, load_origin(l, id), settings_table[id].key));
 }
 
+/* For `check`: the ingress finds out when it opens it. */
+static void check_spool(struct load *l)
+{
+    const char *directory = l->settings->spool_directory;
+    struct stat st;
+    if (l->settings->process != SETTINGS_ALL || directory[0] == '\0')
+        return;
+    int error = stat(directory, &st) != 0                    ? errno
+                : !S_ISDIR(st.st_mode)                       ? ENOTDIR
+                : access(directory, R_OK | W_OK | X_OK) != 0 ? errno
+                                                             : 0;
+    if (error != 0)
+        load_error(l, PLACE(spool_directory), KEY(spool_directory),
+                   "%s, expected a directory to write to: %s", directory, strerror(error));
+}
+
 void constraints_check_files(struct load *l)
 {
+    check_spool(l);
     for (size_t i = 0; i < SETTINGS_LEN; i++) {
         enum setting_id id = (enum setting_id)i;
         const struct setting *row = &settings_table[id];

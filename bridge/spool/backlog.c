@@ -167,8 +167,9 @@ void backlog_close(struct backlog *b, int64_t now_mono_ms)
 bool backlog_clear(struct backlog *b, const struct backlog_view *view, int64_t now_mono_ms)
 {
     pthread_mutex_lock(&b->lock);
-    bool clears = b->has_stored && b->waiting == 0 && b->version == view->version &&
-                  b->holds.next == &b->holds;
+    /* What it was not shown may have been released since. */
+    bool saw_all = view->limit == INT64_MAX;
+    bool clears = b->has_stored && saw_all && b->version == view->version;
     if (clears) {
         b->has_stored = false;
         disengage(b, now_mono_ms);

@@ -22,8 +22,8 @@
  *  2. The drain is shown a row only once its publication's fate is settled: neither one that is
  *     about to be deleted because its callback was answered 503, nor one whose direct attempt may
  *     still be acknowledged.
- *  3. EMPTY is declared by who read to the end, and only if nothing entered or was stored since
- *     that reading began.
+ *  3. EMPTY is declared by who read to the end, and only if that reading was shown every row, and
+ *     nothing entered or was stored since it began.
  *
  * Thread: any.
  */

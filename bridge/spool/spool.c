@@ -141,6 +141,7 @@ static void spool_free(struct spool *s)
     storage_done(&s->storage);
     buf_done(&s->encoded);
     free(s->deletes);
+    free(s->unread);
     pthread_mutex_destroy(&s->reader_lock);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
@@ -294,6 +295,50 @@ static enum status report(struct spool *s, enum status status, const struct diag
     return status == STATUS_BUSY ? STATUS_UNAVAILABLE : status;
 }
 
+/* reader_lock is held. Before the database is looked at: what is deleted from it after that is
+ * here. */
+static enum status note_unread(struct spool *s)
+{
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&s->lock);
+    if (s->unread_capacity < s->deletes_len) {
+        void *moved = realloc(s->unread, s->deletes_capacity * sizeof(*s->unread));
+        if (moved == NULL)
+            status = STATUS_NOMEM;
+        else {
+            s->unread = moved;
+            s->unread_capacity = s->deletes_capacity;
+        }
+    }
+    s->unread_len = status == STATUS_OK ? s->deletes_len : 0;
+    if (s->unread_len > 0)
+        memcpy(s->unread, s->deletes, s->unread_len * sizeof(*s->unread));
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+static bool is_unread(const struct spool *s, int64_t sequence)
+{
+    for (size_t i = 0; i < s->unread_len; i++)
+        if (s->unread[i] == sequence)
+            return true;
+    return false;
+}
+
+/* Takes out what is to be deleted. */
+static void leave_unread(const struct spool *s, struct store_page *page)
+{
+    int64_t newest = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->unread_len; i++)
+        newest = s->unread[i] > newest ? s->unread[i] : newest;
+    for (size_t i = 0; i < page->len; i++)
+        /* Nearly always what is read is newer than all of them. */
+        if (page->records[i].sequence > newest || !is_unread(s, page->records[i].sequence))
+            page->records[kept++] = page->records[i];
+    page->len = kept;
+}
+
 /* reader_lock is held. Steps over rows that cannot be trusted. */
 static enum status read_page(struct spool *s, struct store_range *range, struct arena *a,
                              struct store_page *page, struct diag *diag)
@@ -306,6 +351,23 @@ static enum status read_page(struct spool *s, struct store_range *range, struct 
         status = add_deletes(s, (const int64_t[]){-page->damage.sequence}, 1);
         range->after = page->damage.sequence;
     } while (status == STATUS_OK && page->len == 0);
+    return status;
+}
+
+/* reader_lock is held. Until there is something, or nothing more. */
+static enum status read_some(struct spool *s, struct store_range *range, struct arena *a,
+                             struct store_page *page, struct diag *diag)
+{
+    enum status status = note_unread(s);
+    while (status == STATUS_OK) {
+        status = read_page(s, range, a, page, diag);
+        if (status != STATUS_OK || page->len == 0)
+            break;
+        range->after = page->records[page->len - 1].sequence;
+        leave_unread(s, page);
+        if (page->len > 0 || page->is_at_end)
+            break;
+    }
     return status;
 }
 
@@ -324,7 +386,7 @@ enum status spool_read(struct spool *s, int64_t after, size_t max, size_t max_by
     /* Before it is looked: what is stored from here on, the writer tells. */
     atomic_store(&s->is_at_end, true);
     if (status == STATUS_OK)
-        status = read_page(s, &range, a, &page, &diag);
+        status = read_some(s, &range, a, &page, &diag);
     pthread_mutex_unlock(&s->reader_lock);
     if (status != STATUS_OK)
         return report(s, status, &diag);

@@ -72,7 +72,8 @@ struct spooled_record {
 };
 
 /* Reads at most `max` records with a sequence above `after`, oldest first, as many as fit
- * max_bytes, at least one. *ret_len 0: there is none.
+ * max_bytes, at least one; nothing that was handed to spool_delete() before. *ret_len 0: there is
+ * none.
  * Owns:   everything lives in the arena.
  * Errors: STATUS_UNAVAILABLE the disk; STATUS_NOMEM. Thread: one at a time; may block. */
 enum status spool_read(struct spool *s, int64_t after, size_t max, size_t max_bytes,

@@ -83,6 +83,8 @@ struct spool {
     /* Who reads holds it; the writer takes it to close the database and to cut its log. */
     pthread_mutex_t reader_lock;
     struct store_reader *reader; /* NULL: not opened */
+    int64_t *unread;             /* what was to be deleted when the reading began */
+    size_t unread_len, unread_capacity;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;

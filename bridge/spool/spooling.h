@@ -11,6 +11,7 @@
  * writer stores and deletes what it was handed. */
 #pragma once
 
+#include "bridge/base/diag.h"
 #include "bridge/domain/event_sink.h"
 #include "bridge/ops/metrics.h"
 

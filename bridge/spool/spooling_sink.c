@@ -10,12 +10,12 @@
  * more than the backlog gives it. */
 #define WAIT_MS 250
 
-    enum attempt_state {
-        ATTEMPT_NONE = 0,
-        ATTEMPT_OUT,
-        ATTEMPT_ACKED,
-        ATTEMPT_FAILED,
-    };
+enum attempt_state {
+    ATTEMPT_NONE = 0,
+    ATTEMPT_OUT,
+    ATTEMPT_ACKED,
+    ATTEMPT_FAILED,
+};
 
 enum storing_state {
     STORING_NOT = 0,

@@ -119,6 +119,16 @@ static void what_is_deleted_does_not_come_back(void **state)
     assert_int_equal(spool_records(f.spool), 0);
 }
 
+static void what_is_to_be_deleted_is_not_read_again(void **state)
+{
+    (void)state;
+    assert_int_equal(test_put(f.spool, &f.wait, "a", 400, 10), SPOOL_STORED);
+    assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
+    for (int64_t sequence = 1; sequence <= 400; sequence++)
+        assert_int_equal(spool_delete(f.spool, &sequence, 1), STATUS_OK);
+    assert_ids("b-0 "); /* while some are gone and some still go */
+}
+
 static void a_sequence_never_comes_twice(void **state)
 {
     (void)state;
@@ -335,6 +345,7 @@ int main(void)
         TEST(what_is_stored_is_read_back_in_order),
         TEST(what_is_stored_is_there_after_a_restart),
         TEST(what_is_deleted_does_not_come_back),
+        TEST(what_is_to_be_deleted_is_not_read_again),
         TEST(a_sequence_never_comes_twice),
         TEST(a_read_goes_as_far_as_its_bounds),
         TEST(a_publication_of_more_than_a_batch_is_stored_whole),
