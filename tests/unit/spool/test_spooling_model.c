@@ -50,6 +50,14 @@ static bool one_in(uint32_t n)
     return chance(n) == 0;
 }
 
+static long number_of_digits(const char *text)
+{
+    long number = 0;
+    for (; *text >= '0' && *text <= '9'; text++)
+        number = number * 10 + (*text - '0');
+    return number;
+}
+
 static void violate(const char *promise, const char *what, int id)
 {
     const char *only = getenv("MODEL_PROMISE");
@@ -184,12 +192,12 @@ static size_t kafka_log_len;
 
 static int id_of(const struct record *r)
 {
-    return atoi((const char *)r->value.data);
+    return (int)number_of_digits((const char *)r->value.data);
 }
 
 static struct lane *lane_of(const struct publication *pub)
 {
-    return &lanes[atoi((const char *)pub->records[0].key.data) % LANES];
+    return &lanes[number_of_digits((const char *)pub->records[0].key.data) % LANES];
 }
 
 static void append(const struct publication *pub, size_t records)
@@ -784,7 +792,7 @@ static void run_history(uint64_t seed, int steps)
 static long number_of(const char *name, long otherwise)
 {
     const char *text = getenv(name);
-    return text == NULL ? otherwise : strtol(text, NULL, 10);
+    return text == NULL ? otherwise : number_of_digits(text);
 }
 
 static void every_history_keeps_the_promises(void **state)
