@@ -12,6 +12,7 @@
 #include "bridge/app/reconciler_feed.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -239,6 +240,7 @@ void reconciler_feed_join(struct reconciler_feed *f)
 static void on_caught_up(void *ctx)
 {
     struct reconciler_feed *f = ctx;
+    malloc_trim(0); /* what was fetched at once is as much as what is kept */
     LOG(REGISTRY_LOADED, log_text("topic", f->options.topic),
         log_number("accounts", (int64_t)reconciler_accounts_len(f->options.accounts)),
         log_number("duration_ms", clock_mono_ms() - f->started_at_mono_ms));

@@ -10,7 +10,7 @@
 
 struct secret {
     atomic_uint refs;
-    struct hmac_key *key;
+    _Atomic(struct hmac_key *) key; /* NULL: nothing was signed with it yet */
     size_t len;
     uint8_t text[];
 };
@@ -24,11 +24,6 @@ enum status secret_new(struct bytes text, struct secret **ret, struct diag *diag
     struct secret *s = calloc(1, sizeof(*s) + text.len);
     if (s == NULL)
         return STATUS_NOMEM;
-    enum status status = hmac_key_new(text, &s->key);
-    if (status != STATUS_OK) {
-        free(s);
-        return status;
-    }
     atomic_init(&s->refs, 1);
     s->len = text.len;
     memcpy(s->text, text.data, text.len);
@@ -77,7 +72,21 @@ struct bytes secret_bytes(const struct secret *s)
     return bytes_of(s->text, s->len);
 }
 
-const struct hmac_key *secret_hmac_key(const struct secret *s)
+/* Two threads may both make it: the second one's goes. */
+enum status secret_hmac_key(struct secret *s, const struct hmac_key **ret)
 {
-    return s->key;
+    struct hmac_key *key = atomic_load_explicit(&s->key, memory_order_acquire);
+    if (key == NULL) {
+        struct hmac_key *made = NULL;
+        enum status status = hmac_key_new(secret_bytes(s), &made);
+        if (status != STATUS_OK)
+            return status;
+        if (atomic_compare_exchange_strong_explicit(&s->key, &key, made, memory_order_acq_rel,
+                                                    memory_order_acquire))
+            key = made;
+        else
+            hmac_key_free(made);
+    }
+    *ret = key;
+    return STATUS_OK;
 }

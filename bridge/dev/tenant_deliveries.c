@@ -20,9 +20,10 @@ static enum status compose(void *owner, uint64_t n, struct delivery *d)
     status = d->body.status;
     if (status == STATUS_OK)
         status = delivery_identify(d, bytes_of_text(tenant->specification), events);
-    return status == STATUS_OK
-               ? delivery_sign_maesn(d, secret_hmac_key(t->secrets[n % t->tenants_len]))
-               : status;
+    const struct hmac_key *key = NULL;
+    if (status == STATUS_OK)
+        status = secret_hmac_key(t->secrets[n % t->tenants_len], &key);
+    return status == STATUS_OK ? delivery_sign_maesn(d, key) : status;
 }
 
 struct delivery_source tenant_deliveries_source(struct tenant_deliveries *t)

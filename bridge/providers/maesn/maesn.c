@@ -17,14 +17,17 @@ static bool maesn_knows_system(const char *system)
 /* --- verify --------------------------------------------------------------------------------- */
 
 /* Whether this secret, if there is one, signed the body. */
-static enum status signed_by(const struct secret *secret, struct bytes body,
+static enum status signed_by(struct secret *secret, struct bytes body,
                              const uint8_t signature[CRYPTO_SHA256_SIZE], bool *ret)
 {
     uint8_t expected[CRYPTO_SHA256_SIZE];
     *ret = false;
     if (secret == NULL)
         return STATUS_OK;
-    enum status status = hmac_sha256(secret_hmac_key(secret), &body, 1, expected);
+    const struct hmac_key *key = NULL;
+    enum status status = secret_hmac_key(secret, &key);
+    if (status == STATUS_OK)
+        status = hmac_sha256(key, &body, 1, expected);
     if (status == STATUS_OK)
         *ret = crypto_equal(bytes_of(expected, sizeof(expected)),
                             bytes_of(signature, sizeof(expected)));

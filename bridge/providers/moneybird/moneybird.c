@@ -21,7 +21,7 @@ static bool moneybird_knows_system(const char *system)
 DEFINE_CLEANUP(struct arena *, arena_free)
 
 /* Whether this secret, if there is one, made any of the signatures. */
-static enum status signed_by(const struct secret *secret, const struct signature *signature,
+static enum status signed_by(struct secret *secret, const struct signature *signature,
                              struct bytes body, bool *ret)
 {
     *ret = false;
@@ -29,7 +29,10 @@ static enum status signed_by(const struct secret *secret, const struct signature
         return STATUS_OK;
     const struct bytes parts[] = {signature->timestamp, BYTES_LITERAL("."), body};
     uint8_t expected[CRYPTO_SHA256_SIZE];
-    enum status status = hmac_sha256(secret_hmac_key(secret), parts, 3, expected);
+    const struct hmac_key *key = NULL;
+    enum status status = secret_hmac_key(secret, &key);
+    if (status == STATUS_OK)
+        status = hmac_sha256(key, parts, 3, expected);
     for (size_t i = 0; status == STATUS_OK && i < signature->v1_len; i++)
         *ret |= crypto_equal(bytes_of(expected, sizeof(expected)),
                              bytes_of(signature->v1[i], sizeof(expected)));

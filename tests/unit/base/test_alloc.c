@@ -73,6 +73,18 @@ static void a_key_or_a_secret_is_whole_or_not_there(void **state)
         assert_int_equal(s == NULL, failed);
         secret_unref(s);
     }
+    struct secret *s;
+    assert_int_equal(secret_new(BYTES_LITERAL("abc"), &s, NULL), STATUS_OK);
+    failed = true;
+    for (long n = 0; failed; n++) {
+        const struct hmac_key *key = NULL;
+        alloc_fail_at(n);
+        enum status status = secret_hmac_key(s, &key);
+        failed = alloc_fail_end();
+        assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
+        assert_int_equal(key == NULL, failed);
+    }
+    secret_unref(s);
 }
 
 static void a_secret_file_is_read_whole_or_not_at_all(void **state)

@@ -102,7 +102,11 @@ static void the_text_is_the_key(void **state)
     assert_int_equal(secret_new(BYTES_LITERAL("Jefe"), &s, NULL), STATUS_OK);
     const struct bytes message = BYTES_LITERAL("what do ya want for nothing?");
     uint8_t mac[CRYPTO_SHA256_SIZE], expected[CRYPTO_SHA256_SIZE];
-    assert_int_equal(hmac_sha256(secret_hmac_key(s), &message, 1, mac), STATUS_OK);
+    const struct hmac_key *key, *again;
+    assert_int_equal(secret_hmac_key(s, &key), STATUS_OK);
+    assert_int_equal(hmac_sha256(key, &message, 1, mac), STATUS_OK);
+    assert_int_equal(secret_hmac_key(s, &again), STATUS_OK);
+    assert_ptr_equal(key, again); /* made once */
     assert_true(hex_decode(
         BYTES_LITERAL("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"), expected,
         sizeof(expected))); /* RFC 4231 section 4.3 */
