@@ -198,7 +198,9 @@ static int64_t again_at_mono_ms(const struct pass_result *result, int64_t now_mo
         return now_mono_ms + again_min_ms;
     if (result->again_at_unix_ms == 0)
         return 0;
-    int64_t left_ms = result->again_at_unix_ms - clock_unix_ms();
+    /* One more, for the two clocks turn to their next millisecond at different times, and a pass
+     * that comes too soon does not yet find what it came for. */
+    int64_t left_ms = result->again_at_unix_ms - clock_unix_ms() + 1;
     return now_mono_ms + (left_ms > again_min_ms ? left_ms : again_min_ms);
 }
 

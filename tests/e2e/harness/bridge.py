@@ -126,7 +126,10 @@ class Bridge:
 
     def start(self, seconds=20):
         self.spawn()
-        wait.until(self.is_ready, seconds, "the bridge is ready")
+        try:
+            wait.until(self.is_ready, seconds, "the bridge is ready")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.admin('/readyz?verbose')[1]}{self.output.read_text()[-3000:]}") from None
         return self
 
     def is_ready(self):

@@ -40,6 +40,8 @@ transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
+# Half of the default: so much sooner is a member found to be dead.
+group.min.session.timeout.ms=3000
 # A broker that stops answering is taken out of the cluster this soon.
 broker.session.timeout.ms=600
 broker.heartbeat.interval.ms=100

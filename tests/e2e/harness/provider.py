@@ -71,6 +71,13 @@ def as_fault(told):
     return Fault(acts=False, status=told[0], body=told[1]) if isinstance(told, tuple) else told
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A caller that was killed is no error."""
+
+
 class ProviderServer:
     """`requests` is all that was asked, `subscriptions` what exists, by id; `ended` what was deleted. `fault(request)`
     says what goes wrong, see as_fault(); it is called under the lock, and so one at a time."""
@@ -80,8 +87,7 @@ class ProviderServer:
         self.fault = lambda request: None
         self.released = threading.Event()
         self.lock = threading.Lock()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
