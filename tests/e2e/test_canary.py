@@ -7,7 +7,7 @@ import time
 from harness import bridge as harness_bridge
 from harness import consumers, wait
 from harness.bridge import PATH, route
-from harness.sender import SIGNATURE_HEADER, Connection, encode, event, post, request, sign
+from harness.sender import SIGNATURE_HEADER, encode, event, exchange, post, request, sign
 
 CURRENT = "canary-current-6f1e0b7d3c5a49e8"
 PREVIOUS = "canary-previous-91d2c47ab83f4c06"
@@ -101,13 +101,4 @@ def test_a_secret_written_into_the_settings_is_refused_or_redacted():
 
 
 def raw_post(port, path, body, headers):
-    import asyncio
-
-    async def once():
-        connection = Connection(port)
-        try:
-            return await connection.exchange(request(path, body, headers))
-        finally:
-            await connection.close()
-
-    return asyncio.run(once())
+    return exchange(port, request(path, body, headers))

@@ -13,7 +13,7 @@ from harness.bridge import SECRET, Bridge, ConfigDirectory, merged
 from harness.consumers import read_all
 from harness.ports import free_ports
 from harness.registry import KeyFile, Registry, Route
-from harness.sender import Connection, Load, encode, event, post, request, statuses
+from harness.sender import Load, encode, event, exchange, post, request, statuses
 
 BODY = encode(event("1111"))
 NOTHING = b"[]"  # verifies, produces nothing
@@ -37,14 +37,7 @@ def status_of(bridge, registry, route, secret=None, body=NOTHING):
 
 def send(bridge, data):
     """The answer to a request of any form."""
-    async def once():
-        connection = Connection(bridge.ingress_port)
-        try:
-            return await connection.exchange(data)
-        finally:
-            await connection.close()
-
-    return asyncio.run(once())
+    return exchange(bridge.ingress_port, data)
 
 
 def await_status(bridge, registry, route, status, seconds=2, **more):

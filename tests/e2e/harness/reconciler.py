@@ -44,7 +44,8 @@ class World:
             "public_base_url": PUBLIC_URL,
             "accounts_dir": "accounts.d",
             "maesn": {"base_url": self.maesn.url_of(actor), "api_key_file": "secrets/maesn-api-key"},
-            "moneybird": {"base_url": self.maesn.url_of(actor)},
+            # Another one than Maesn's: what is limited and held is told from the URL.
+            "moneybird": {"base_url": self.maesn.url_of(f"{actor}-native")},
             "reconciler": {"interval_s": 10, "second_look_s": 1, "pending_ttl_s": 60, "delete_delay_s": 1,
                            "overlap_s": 10, "retire_grace_s": 60, "session_timeout_ms": 6000},
             "http": {"timeout_ms": 5000},

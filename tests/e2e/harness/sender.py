@@ -97,16 +97,21 @@ class Connection:
                 pass  # it was broken already
 
 
-def post(port, path, body, secret):
-    """One signed callback on a connection of its own."""
+def exchange(port, data):
+    """The answer to the bytes of one request, on a connection of its own."""
     async def once():
         connection = Connection(port)
         try:
-            return await connection.exchange(signed_request(path, body, secret))
+            return await connection.exchange(data)
         finally:
             await connection.close()
 
     return asyncio.run(once())
+
+
+def post(port, path, body, secret):
+    """One signed callback on a connection of its own."""
+    return exchange(port, signed_request(path, body, secret))
 
 
 class Load:
