@@ -197,6 +197,11 @@ void provider_http_count(const struct provider_http *h, uint64_t *ret_attempts,
     }
 }
 
+void provider_http_drain(struct provider_http *h)
+{
+    http_client_drain(h->client);
+}
+
 void provider_http_stop(struct provider_http *h)
 {
     http_client_free(TAKE(h->client)); /* what it still tells goes to the loop */

@@ -37,6 +37,9 @@ void provider_http_set_maesn_key(struct provider_http *h, struct secret *api_key
 void provider_http_count(const struct provider_http *h, uint64_t *ret_attempts,
                          uint64_t *ret_answered);
 
+/* From now on a call that would have to wait, be it for hours, ends instead. Thread: any. */
+void provider_http_drain(struct provider_http *h);
+
 /* Cuts every call; that is told to the loop, which still runs. */
 void provider_http_stop(struct provider_http *h);
 /* After provider_http_stop(), and after the loop's stop. */

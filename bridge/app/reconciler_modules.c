@@ -427,6 +427,7 @@ static void begin_nothing(void *ctx)
 void reconciler_modules_drain(struct reconciler_modules *m)
 {
     task_loop_call(m->loop, begin_nothing, m);
+    provider_http_drain(m->http);
 }
 
 void reconciler_modules_done(struct reconciler_modules *m)

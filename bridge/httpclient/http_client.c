@@ -4,7 +4,8 @@
  *     caller ──────► inbox ──► waiting ──────────────► under way ────────► done
  *                              ▲   │                      │
  *                              │   │ expire_calls(),      │ GET, failed, in time: finish()
- *                              │   ▼ cancel_owner()       │
+ *                              │   │ cancel_owner(),      │
+ *                              │   ▼ end_all_waiting()    │
  *                              │  done                    │
  *                              └──────────────────────────┘
  *
@@ -58,6 +59,7 @@ struct http_client {
     struct call_list inbox;
     struct cancellation_list cancellations;
     size_t calls_len; /* submitted and not yet done */
+    bool is_draining;
     bool is_stopping;
 };
 
@@ -160,11 +162,16 @@ static void expire_calls(struct http_client *c, int64_t now)
     }
 }
 
+static void end_waiting(struct http_client *c, struct call *call, const char *why)
+{
+    call_queue_remove(c->queue, call, clock_mono_ms());
+    call_done_waiting(c, call, why);
+}
+
 static void cancel_call(struct http_client *c, struct call *call)
 {
     if (call->transfer == NULL) {
-        call_queue_remove(c->queue, call, clock_mono_ms());
-        call_done_waiting(c, call, "cancelled");
+        end_waiting(c, call, "cancelled");
         return;
     }
     struct transfer_end end;
@@ -180,6 +187,16 @@ static void cancel_owner(struct http_client *c, const uint64_t *owner)
         next = TAILQ_NEXT(call, listed);
         if (owner == NULL || call->owner == *owner)
             cancel_call(c, call);
+    }
+}
+
+static void end_all_waiting(struct http_client *c)
+{
+    struct call *next;
+    for (struct call *call = TAILQ_FIRST(&c->calls); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, listed);
+        if (call->transfer == NULL)
+            end_waiting(c, call, "it would have to wait, and the process is stopping");
     }
 }
 
@@ -223,7 +240,7 @@ static bool turn(struct http_client *c)
     pthread_mutex_lock(&c->lock);
     TAILQ_CONCAT(&arrived, &c->inbox, listed);
     struct cancellation *cancellation = TAILQ_FIRST(&c->cancellations);
-    bool is_stopping = c->is_stopping;
+    bool is_draining = c->is_draining, is_stopping = c->is_stopping;
     pthread_mutex_unlock(&c->lock);
 
     int64_t now = clock_mono_ms();
@@ -238,6 +255,8 @@ static bool turn(struct http_client *c)
     start_calls(c, now);
     (void)curl_multi_perform(c->multi, &(int){0}); /* what fails shows in its transfer */
     finish_transfers(c);
+    if (is_draining)
+        end_all_waiting(c);
     if (cancellation == NULL) /* else there may be another one */
         wait_for_work(c);
     return true;
@@ -305,6 +324,14 @@ void http_client_cancel(struct http_client *c, uint64_t owner)
     while (!x.is_done)
         pthread_cond_wait(&c->cancelled, &c->lock);
     pthread_mutex_unlock(&c->lock);
+}
+
+void http_client_drain(struct http_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->is_draining = true;
+    pthread_mutex_unlock(&c->lock);
+    (void)curl_multi_wakeup(c->multi);
 }
 
 /* --- life ---------------------------------------------------------------------------------------

@@ -121,3 +121,7 @@ enum status http_client_submit(struct http_client *c, const struct http_request 
  * Thread: any but the client's own; holding no lock that a http_done_fn takes.
  */
 void http_client_cancel(struct http_client *c, uint64_t owner);
+
+/* From now on no call waits: what cannot begin at once ends, as HTTP_NOT_SENT or, after attempts,
+ * HTTP_UNANSWERED. What is under way goes on. Thread: any. */
+void http_client_drain(struct http_client *c);

@@ -163,9 +163,11 @@ def test_no_more_calls_than_the_limit_within_its_window(start_native, moneybird)
     moneybird.fault = lambda request: Fault(acts=False, status=500) if request.method == "GET" and len(
         moneybird.requests) % 3 == 0 else None
     names = [f"shop-{i}" for i in range(6)]
-    start_native([native(name, administration=str(100 + i)) for i, name in enumerate(names)],
-                 {"moneybird": {"requests_per_5_min": 8}})
+    world = start_native([native(name, administration=str(100 + i)) for i, name in enumerate(names)],
+                         {"moneybird": {"requests_per_5_min": 8}})
     wait.until(lambda: len(moneybird.asked()) >= 8, 30, "all calls that are left are made")
     began_at = moneybird.asked()[0].at
     wait.until(lambda: time.monotonic() > began_at + 15, 30, "more than a pass was due again")
     assert len(moneybird.asked()) == 8
+    # Those that wait for the rest of the five minutes do not keep the process.
+    assert world.bridges[-1].stop(seconds=8) == 0

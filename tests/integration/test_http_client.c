@@ -728,6 +728,40 @@ static void cancelling_ends_what_the_owner_has_and_nothing_else(void **state)
     assert_int_equal(other.answer.outcome, HTTP_UNANSWERED);
 }
 
+static void draining_ends_what_waits_and_lets_go_on_what_is_under_way(void **state)
+{
+    static const struct fake_reply replies[] = {
+        {.bytes = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"},
+        {.bytes = OK_REPLY, .pause_ms = 300},
+    };
+    struct client c;
+    struct got repeated, under_way, behind, late;
+    (void)state;
+    prepare(&c, replies, COUNT(replies));
+    start(&c);
+    const struct http_request get = {.key = "a", .start_within_ms = 60000};
+    const struct http_request post = {.method = HTTP_POST, .key = "b", .start_within_ms = 60000};
+    assert_int_equal(submit(&c, get, &repeated), STATUS_OK);
+    fake_provider_await_calls(c.provider, 1);
+    assert_int_equal(submit(&c, post, &under_way), STATUS_OK);
+    fake_provider_await_calls(c.provider, 2);
+    assert_int_equal(submit(&c, post, &behind), STATUS_OK); /* one call of a key at a time */
+
+    http_client_drain(c.http);
+    await(&c, &repeated);
+    assert_int_equal(repeated.answer.outcome, HTTP_UNANSWERED); /* an attempt was made */
+    await(&c, &behind);
+    assert_int_equal(behind.answer.outcome, HTTP_NOT_SENT);
+    await(&c, &under_way);
+    assert_int_equal(under_way.answer.code, 200);
+    assert_true(behind.order < under_way.order);
+    assert_int_equal(submit(&c, (struct http_request){.key = "c"}, &late), STATUS_OK);
+    await(&c, &late); /* nothing stands in its way */
+    assert_int_equal(late.answer.code, 200);
+    assert_int_equal(fake_provider_calls(c.provider), 3);
+    teardown(&c);
+}
+
 struct again {
     struct client *client;
     enum status status;
@@ -955,6 +989,7 @@ int main(void)
         cmocka_unit_test(no_window_holds_more_requests_than_its_maximum),
         cmocka_unit_test(more_calls_than_allowed_are_refused_until_one_is_done),
         cmocka_unit_test(cancelling_ends_what_the_owner_has_and_nothing_else),
+        cmocka_unit_test(draining_ends_what_waits_and_lets_go_on_what_is_under_way),
         cmocka_unit_test(nothing_new_begins_while_an_owner_is_cancelled),
         cmocka_unit_test(who_may_not_send_any_more_sends_no_byte_of_a_write),
         cmocka_unit_test(who_does_not_listen_gets_nothing),
