@@ -3,6 +3,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/cli/account_list.h"
 #include "bridge/cli/account_put.h"
+#include "bridge/cli/adopt.h"
 #include "bridge/cli/apply.h"
 #include "bridge/cli/check.h"
 #include "bridge/cli/config.h"
@@ -41,6 +42,7 @@ static const struct command *const commands[] = {
     &replay_command,
     &spool_export_command,
     &spool_list_command,
+    &subscriptions_adopt_command,
     &subscriptions_list_command,
     &subscriptions_rotate_command,
     &subscriptions_show_command,

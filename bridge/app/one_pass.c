@@ -254,6 +254,67 @@ size_t one_pass_again(struct one_pass *p, bool also_unchanged,
     return a.changed;
 }
 
+/* --- adoption --------------------------------------------------------------------------------- */
+
+struct adopting {
+    struct one_pass *pass;
+    const char *account;
+    const struct adoption *adoption;
+    struct callback_url url;
+    enum status status;
+    struct diag *diag;
+    bool is_held;
+};
+
+DEFINE_CLEANUP(struct route_record *, route_record_free)
+
+static void check_adoption(void *ctx)
+{
+    struct adopting *a = ctx;
+    struct one_pass *p = a->pass;
+    CLEANUP(route_record_free_scoped) struct route_record *made = NULL;
+    const struct reconciler_account *account =
+        reconciler_accounts_find(p->modules.accounts, a->account);
+    if (account == NULL || account->declared == NULL) {
+        a->status = diag_set(a->diag, STATUS_INVALID, "account %s is not declared", a->account);
+        return;
+    }
+    a->status = adoption_make(a->adoption, &account->declared->desired, &account->state,
+                              &p->modules.options, clock_unix_ms(), &made, a->diag);
+    if (a->status == STATUS_OK)
+        a->url = made->url;
+}
+
+enum status one_pass_check_adoption(struct one_pass *p, const char *account,
+                                    const struct adoption *adoption, struct callback_url *ret_url,
+                                    struct diag *diag)
+{
+    struct adopting a = {.pass = p, .account = account, .adoption = adoption, .diag = diag};
+    task_loop_call(p->modules.loop, check_adoption, &a);
+    *ret_url = a.url;
+    return a.status;
+}
+
+static void look_for_id(void *ctx)
+{
+    struct adopting *a = ctx;
+    const struct reconciler_account *account =
+        reconciler_accounts_find(a->pass->modules.accounts, a->account);
+    for (size_t i = 0; account != NULL && i < account->state.routes_len; i++) {
+        const struct route_record *r = account->state.routes[i].record;
+        a->is_held = a->is_held || (r->state == ROUTE_ACTIVE && r->provider_id != NULL &&
+                                    strcmp(r->provider_id, a->adoption->provider_id) == 0);
+    }
+}
+
+bool one_pass_holds(struct one_pass *p, const char *account, const char *provider_id)
+{
+    const struct adoption adoption = {.provider_id = provider_id};
+    struct adopting a = {.pass = p, .account = account, .adoption = &adoption};
+    task_loop_call(p->modules.loop, look_for_id, &a);
+    return a.is_held;
+}
+
 const struct pass_report *one_pass_lock(struct one_pass *p)
 {
     pthread_mutex_lock(&p->lock);

@@ -45,6 +45,15 @@ enum status one_pass_await(struct one_pass *p, struct diag *diag) MUST_CHECK;
 size_t one_pass_again(struct one_pass *p, bool also_unchanged,
                       bool (*wants)(void *ctx, size_t index), void *ctx);
 
+/* What the account could take over; *ret_url is what it is for.
+ * Errors: STATUS_INVALID it could not, or is not declared; diag says why. STATUS_NOMEM. */
+enum status one_pass_check_adoption(struct one_pass *p, const char *account,
+                                    const struct adoption *adoption, struct callback_url *ret_url,
+                                    struct diag *diag) MUST_CHECK;
+
+/* Whether an active route of the account holds the provider's id. */
+bool one_pass_holds(struct one_pass *p, const char *account, const char *provider_id);
+
 /* What is known until now; it does not change until one_pass_unlock(). */
 const struct pass_report *one_pass_lock(struct one_pass *p);
 void one_pass_unlock(struct one_pass *p);

@@ -24,6 +24,7 @@ struct running_pass {
     struct reconciler_account *account;
     struct declaration *wants;      /* a reference; NULL: it is no longer declared */
     struct request_record *request; /* a copy: another one may come meanwhile; NULL: none */
+    struct adoption adoption;       /* borrows from it */
     struct reconciler_options options;
     struct keyring *route_keys; /* a reference: of the options */
     struct pass *pass;
@@ -374,20 +375,25 @@ static void on_end(void *ctx, const struct pass_result *result)
 }
 
 /* What a command has asked for: it may be read again at any time, and then does nothing more. */
-static void heed_request(const struct request_record *r, struct pass_options *opt)
+static void heed_request(struct running_pass *running, struct pass_options *opt)
 {
+    const struct request_record *r = running->request;
     if (r == NULL)
         return;
+    bool is_fresh = clock_unix_ms() < r->requested_at_unix_ms + REQUEST_FORCE_MS;
     switch (r->kind) {
     case REQUEST_PASS:
         return;
     case REQUEST_FORCE:
-        if (clock_unix_ms() < r->requested_at_unix_ms + REQUEST_FORCE_MS)
-            opt->withholds_deletes = false;
+        opt->withholds_deletes = opt->withholds_deletes && !is_fresh;
         return;
     case REQUEST_ROTATE:
         opt->rotate_before_unix_ms = r->requested_at_unix_ms;
         opt->rotate_resource = r->resource;
+        return;
+    case REQUEST_ADOPT:
+        running->adoption = (struct adoption){r->provider_id, r->callback_url, r->secret, r->token};
+        opt->adoption = is_fresh ? &running->adoption : NULL;
         return;
     }
 }
@@ -420,7 +426,7 @@ static enum status start_pass(struct reconciler_passes *p, struct reconciler_acc
         running_pass_free(running);
         return STATUS_NOMEM;
     }
-    heed_request(running->request, &opt);
+    heed_request(running, &opt);
     const struct desired_account *desired = NULL;
     if (account->declared != NULL) {
         running->wants = declaration_ref(account->declared);

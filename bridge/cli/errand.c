@@ -205,6 +205,10 @@ static enum status ask(struct errand *e, struct diag *diag)
 static void mark(struct errand *e, const struct reported_account *account, size_t index)
 {
     struct errand_account *m = &e->accounts[index];
+    if (e->request.kind == REQUEST_ADOPT) {
+        m->is_asked = m->is_awaited = true;
+        return;
+    }
     m->is_asked = account->is_readable && !pass_report_is_unknown(account) &&
                   (e->request.kind == REQUEST_ROTATE || pass_report_has_difference(account));
     m->is_awaited = m->is_asked && pass_report_has_work(account);
@@ -240,11 +244,15 @@ static size_t take_notes(struct telling *t)
 {
     struct errand *e = t->errand;
     size_t awaited = 0;
+    bool adopts = e->request.kind == REQUEST_ADOPT;
+    bool is_adopted = adopts && one_pass_holds(e->pass, e->account, e->request.provider_id);
     const struct pass_report *report = one_pass_lock(e->pass);
     for (size_t i = 0; i < e->len; i++) {
         const struct reported_account *account = &report->accounts[i];
         struct errand_account *m = &e->accounts[i];
         bool is_open = pass_report_is_unknown(account) || pass_report_has_work(account);
+        if (adopts)
+            is_open = !is_adopted;
         m->is_awaited = m->is_awaited && is_open;
         awaited += m->is_awaited;
         tell_account(t, account, i);

@@ -2,6 +2,7 @@
  *
  *      pass_start()
  *  NEW ──────┬─ invalid, blocked, revoked: pass_standing.c ─────────────► COMMITTING ─► ENDED
+ *            ├─ adopt(): COMMITTING first, where a person's subscription is taken over
  *            │ pass_list()
  *            ▼
  *         LISTING ─ one list a scope, list_next() and on_listed();
@@ -146,6 +147,25 @@ static bool is_callable(struct pass *p)
     return false;
 }
 
+/* Commits the adoption before anything is listed: what nobody knows of would be an orphan. One that
+ * cannot be is none: a request may be read again, and is ours already then. */
+static void adopt(struct pass *p)
+{
+    struct route_record *r = NULL;
+    enum status status = STATUS_INVALID;
+    pass_commit_clear(p);
+    if (p->opt.adoption != NULL && p->is_declared && !p->opt.only_plans)
+        status = adoption_make(p->opt.adoption, &p->desired, p->state, p->opt.reconciler,
+                               pass_now_unix_ms(p), &r, NULL);
+    if (status == STATUS_OK)
+        status = pass_commit_add_route(p, r, false, false);
+    route_record_free(r);
+    if (status == STATUS_NOMEM)
+        pass_end_failed(p, status);
+    else
+        pass_commit(p, PASS_COMMITTING, pass_list);
+}
+
 enum status pass_new(const struct pass_options *opt, const char *account,
                      const struct desired_account *desired, struct account_state *state,
                      struct pass **ret)
@@ -191,7 +211,7 @@ void pass_start(struct pass *p)
     if (pass_is_revoked(p))
         pass_end_revoked(p);
     else if (is_callable(p))
-        pass_list(p);
+        adopt(p);
 }
 
 void pass_free(struct pass *p)

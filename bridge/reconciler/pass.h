@@ -1,6 +1,7 @@
 /* One pass over one account: list, plan, commit, call; see pass.c for its life-cycle. */
 #pragma once
 
+#include "bridge/reconciler/adoption.h"
 #include "bridge/reconciler/plan.h"
 #include "bridge/reconciler/provider_calls.h"
 #include "bridge/reconciler/registry_writer.h"
@@ -42,6 +43,7 @@ struct pass_options {
     bool retries_blocked; /* the API key was refused and is taken again: blocks are tried at once */
     int64_t rotate_before_unix_ms;
     const char *rotate_resource;
+    const struct adoption *adoption; /* is taken over first, if it can be; NULL: none */
 
     /* What the pass means to do, up to twice a round: with creates, and after them. May be NULL. */
     void (*on_plan)(void *ctx, const struct plan *plan);

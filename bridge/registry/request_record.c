@@ -9,6 +9,7 @@ static const char *const kind_names[] = {
     [REQUEST_PASS] = "pass",
     [REQUEST_FORCE] = "force",
     [REQUEST_ROTATE] = "rotate",
+    [REQUEST_ADOPT] = "adopt",
 };
 
 static const struct record_field fields[] = {
@@ -17,6 +18,10 @@ static const struct record_field fields[] = {
     {"kind", RECORD_NAME, offsetof(struct request_record, kind), 0, true, kind_names,
      sizeof(kind_names) / sizeof(kind_names[0])},
     {"resource", RECORD_TEXT, offsetof(struct request_record, resource), 0, false, NULL, 0},
+    {"provider_id", RECORD_TEXT, offsetof(struct request_record, provider_id), 0, false, NULL, 0},
+    {"callback_url", RECORD_TEXT, offsetof(struct request_record, callback_url), 0, false, NULL, 0},
+    {"secret", RECORD_TEXT, offsetof(struct request_record, secret), 0, false, NULL, 0},
+    {"token", RECORD_TEXT, offsetof(struct request_record, token), 0, false, NULL, 0},
     {"requested_at_unix_ms", RECORD_INSTANT, offsetof(struct request_record, requested_at_unix_ms),
      0, true, NULL, 0},
 };
@@ -50,6 +55,11 @@ enum status request_record_read(struct bytes json, struct request_record **ret, 
     CLEANUP(request_record_free_scoped) struct request_record *r = read;
     if (!account_id_is_valid(r->account))
         return diag_set(diag, STATUS_INVALID, "%s: account: expected an account's id", form.name);
+    if (r->kind == REQUEST_ADOPT &&
+        (r->provider_id == NULL || r->callback_url == NULL || r->secret == NULL))
+        return diag_set(diag, STATUS_INVALID,
+                        "%s: provider_id, callback_url, secret: missing, adopt needs them",
+                        form.name);
     *ret = TAKE(r);
     return STATUS_OK;
 }

@@ -11,16 +11,21 @@ enum request_kind {
     REQUEST_PASS = 0, /* a pass at once */
     REQUEST_FORCE,    /* and in it the deletes that the guard rail holds */
     REQUEST_ROTATE,   /* what was created before the request is replaced */
+    REQUEST_ADOPT,    /* a subscription that a person made is taken over before it */
 };
 
-/* How long a request to force counts. */
+/* How long a request to force, or to adopt, counts. */
 #define REQUEST_FORCE_MS (10 * 60 * 1000)
 
-/* A plain value; its text is borrowed, or, from request_record_read(), in the same block. */
+/* A plain value; its texts are borrowed, or, from request_record_read(), in the same block. */
 struct request_record {
     char account[ACCOUNT_ID_MAX + 1];
     enum request_kind kind;
-    const char *resource; /* REQUEST_ROTATE: kebab case; only that; NULL: all */
+    const char *resource;    /* REQUEST_ROTATE: kebab case; only that; NULL: all */
+    const char *provider_id; /* REQUEST_ADOPT: the subscription's, like those that follow */
+    const char *callback_url;
+    const char *secret;
+    const char *token; /* Moneybird's webhook_token; NULL: none */
     int64_t requested_at_unix_ms;
 };
 

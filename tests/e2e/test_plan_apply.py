@@ -7,15 +7,19 @@ import os
 import pty
 import re
 import subprocess
+import urllib.request
 import uuid
 
 import pytest
 
 from harness import environment, wait
 from harness.bridge import run
-from harness.maesn import Maesn
-from harness.reconciler import World, account
+from harness.consumers import read_all
+from harness.maesn import API_KEY, Maesn
+from harness.reconciler import PUBLIC_URL, World, account
+from harness.registry import Route
 from harness.registry_cli import validate
+from harness.sender import post
 
 INVOICES = [{"resource": "INVOICE", "events": ["CREATED", "UPDATED"]}]
 
@@ -387,3 +391,73 @@ def test_what_cannot_be_rotated_is_1_and_wrong_use_64(make_world, maesn):
     maesn.fault = lambda request: (400, "{}") if request.method == "POST" else None
     assert "! failed" in one.run("subscriptions", "rotate", "acme-42", code=1).stdout
     assert len(one.world.routes(state="active")) == 2
+
+
+# --- subscriptions adopt -----------------------------------------------------------------------------------------------
+
+def make_by_hand(one, name="acme-42", **more):
+    """A subscription that somebody has made with curl; its URL is one of ours."""
+    route = Route(name, event="created", age_s=60, **more)
+    url = PUBLIC_URL + route.path(one.world.registry.route_keys)
+    body = json.dumps({"callbackUrl": url, "resource": "INVOICE", "eventType": "CREATED"}).encode()
+    asked = urllib.request.Request(f"{one.world.maesn.url}/webhooks", data=body, method="POST",
+                                   headers={"X-API-KEY": API_KEY, "X-ACCOUNT-KEY": f"key-of-{name}"})
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        made = json.loads(answer.read())["data"]
+    one.world.config.write("by-hand", made["secret"] + "\n")
+    return next(s for s in one.world.maesn.subscriptions.values() if s.id == made["id"])
+
+
+def adopt(one, made, *more, name="acme-42", code=0, url=None):
+    return one.run("subscriptions", "adopt", name, "--id", made.id, "--callback-url", url or made.url,
+                   "--secret-file", one.world.config.path / "by-hand", *more, code=code, seconds=100)
+
+
+@pytest.mark.parametrize("runs", (False, True), ids=("itself", "reconciler"))
+def test_an_adopted_subscription_is_verified_and_kept(make_world, maesn, runs):
+    wanted = [] if runs else INVOICES  # the reconciler would make one of its own at once
+    one = make_world([account("acme-42", "lexware-office", wanted)], {"reconciler": {"interval_s": 3600}})
+    if runs:
+        one.world.start()
+        wait.until(lambda: maesn.asked("GET"), 20, "the first pass")
+    made = make_by_hand(one)
+    told = json.loads(adopt(one, made, "--output", "json").stdout)
+    validate(told, "adoption")
+    assert told == {"account": "acme-42", "subscription": "maesn/acme-42/invoice/created", "id": made.id,
+                    "result": "adopted", "reconcilers": int(runs)}
+    [held] = [r for r in one.world.routes(state="active") if r["provider_id"] == made.id]
+    assert (held["secret"], held["origin"]) == (made.secret, "adopted")
+    if not runs:
+        one.run("apply")
+        assert len(maesn.asked("POST")) == 2, "only the other one had to be made"
+        assert one.plan() == ["1 of 1 account is as it should be"]
+    one.world.start_ingress()
+
+    def status():
+        try:
+            return post(one.world.config.ingress_port, made.path, b"[]", made.secret).status
+        except OSError:
+            return 0
+
+    wait.until(lambda: status() == 200, 20, "a signed callback is answered 200")
+    assert post(one.world.config.ingress_port, made.path, b"[]", "another secret").status == 401
+    for topic in (one.world.registry.topic, one.world.accounts_topic):
+        assert not any(made.secret.encode() in (r.value or b"") for r in read_all(one.world.cluster, topic))
+    again = adopt(one, made, code=1)
+    assert "the registry has a secret for this URL" in again.stderr
+
+
+def test_what_is_not_ours_is_not_adopted(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES), account("beta", "lexware-office", INVOICES)])
+    made = make_by_hand(one)
+    before = one.end_offsets()
+    for name, url, told in (("acme-42", "https://elsewhere.example.com/hook", "has not the form of ours"),
+                            ("acme-42", made.url[:-1] + "_", "has not the form of ours"),
+                            ("beta", made.url, "is of the account acme-42, expected beta"),
+                            ("nobody", made.url, "account nobody is not declared")):
+        done = adopt(one, made, name=name, url=url, code=1)
+        assert told in done.stderr and done.stdout == ""
+    assert "--help" in one.run("subscriptions", "adopt", "acme-42", "--id", "x", code=64).stderr
+    one.world.config.write("by-hand", "")
+    assert "by-hand" in adopt(one, made, code=1).stderr
+    assert one.end_offsets() == before

@@ -36,6 +36,7 @@ struct fixture {
     bool is_there; /* the subscription */
     char url[400];
 
+    struct adoption *adoption;
     struct pass *pass;
     bool has_ended;
     struct pass_result result;
@@ -149,6 +150,7 @@ static void begin(struct fixture *f, bool is_declared, bool only_plans)
         .now_unix_ms = now,
         .clock_ctx = f,
         .only_plans = only_plans,
+        .adoption = f->adoption,
         .on_end = on_end,
         .ctx = f,
     };
@@ -253,6 +255,30 @@ static void a_plan_only_lists(void **state)
     pass_free(f->pass);
     assert_string_equal(f->story, "GET ");
     assert_int_equal(f->state.routes_len, 0);
+}
+
+/* What stands at the provider is listed only after the registry has its secret: until then it would
+ * be taken for an orphan. */
+static void what_is_adopted_is_committed_before_anything_is_listed(void **state)
+{
+    struct fixture *f = *state;
+    struct callback_url url = {f->wanted.specification, NOW - HOUR};
+    struct buf text;
+    buf_init(&text, sizeof(f->url));
+    assert_int_equal(callback_url_text(&url, bases[0], keys, &text), STATUS_OK);
+    snprintf(f->url, sizeof(f->url), "%s", buf_text(&text));
+    buf_done(&text);
+    struct adoption adoption = {.provider_id = "id", .callback_url = f->url, .secret = "by hand"};
+    f->adoption = &adoption;
+    f->is_there = true;
+    expect(f, PASS_COMPLETE, "active GET ok ");
+    assert_string_equal(f->state.routes[0].record->secret, "by hand");
+    /* The request is read again. */
+    expect(f, PASS_COMPLETE, "GET ");
+    assert_int_equal(f->state.routes_len, 1);
+    /* It is for another account. */
+    f->adoption->callback_url = "https://hooks.example.com/in/maesn/other/invoice/all/1-x";
+    expect(f, PASS_COMPLETE, "GET ");
 }
 
 static void a_401_blocks_until_an_hourly_call_succeeds(void **state)
@@ -446,6 +472,7 @@ int main(void)
         T(the_order_is_intent_post_secret_and_then_one_get_a_pass),
         T(a_renewed_subscription_knows_since_when_it_is_there),
         T(a_plan_only_lists),
+        T(what_is_adopted_is_committed_before_anything_is_listed),
         T(a_401_blocks_until_an_hourly_call_succeeds),
         T(a_new_key_ends_a_block_at_once),
         T(a_revocation_blocks_unless_it_is_older_than_the_key_or_disproved),

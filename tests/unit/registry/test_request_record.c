@@ -33,6 +33,32 @@ static void a_request_reads_as_it_was_written(void **state)
     buf_done(&json);
 }
 
+static void a_request_to_adopt_holds_all_of_the_subscription(void **state)
+{
+    (void)state;
+    const struct request_record r = {.account = "acme-42",
+                                     .kind = REQUEST_ADOPT,
+                                     .provider_id = "7c1f",
+                                     .callback_url = "https://hooks.example.com/in/x",
+                                     .secret = "s",
+                                     .token = "t",
+                                     .requested_at_unix_ms = 1795293215356};
+    struct request_record *read = NULL, *copied = request_record_copy(&r);
+    struct buf json;
+    buf_init(&json, 1024);
+    assert_non_null(copied);
+    assert_int_equal(request_record_write(copied, &json), STATUS_OK);
+    assert_int_equal(request_record_read(buf_bytes(&json), &read, NULL), STATUS_OK);
+    assert_int_equal(read->kind, REQUEST_ADOPT);
+    assert_string_equal(read->provider_id, r.provider_id);
+    assert_string_equal(read->callback_url, r.callback_url);
+    assert_string_equal(read->secret, r.secret);
+    assert_string_equal(read->token, r.token);
+    request_record_free(read);
+    request_record_free(copied);
+    buf_done(&json);
+}
+
 static void what_is_no_request_is_refused(void **state)
 {
     (void)state;
@@ -43,6 +69,8 @@ static void what_is_no_request_is_refused(void **state)
         "{\"version\":1,\"account\":\"a\",\"kind\":\"pass\"}",
         /* no such kind */
         "{\"version\":1,\"account\":\"a\",\"kind\":\"dance\",\"requested_at_unix_ms\":1}",
+        /* nothing to adopt */
+        "{\"version\":1,\"account\":\"a\",\"kind\":\"adopt\",\"requested_at_unix_ms\":1}",
         /* no account's id */
         "{\"version\":1,\"account\":\"A/B\",\"kind\":\"pass\",\"requested_at_unix_ms\":1}",
         "",
@@ -60,6 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_reads_as_it_was_written),
+        cmocka_unit_test(a_request_to_adopt_holds_all_of_the_subscription),
         cmocka_unit_test(what_is_no_request_is_refused),
     };
     record_form_start();
