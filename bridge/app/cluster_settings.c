@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "bridge/base/scoped.h"
 
 enum status cluster_settings_init(struct cluster_settings *c, const struct settings *s)
@@ -64,6 +66,27 @@ static void add_problem(const struct settings *s, const char *text, struct probl
     }
 }
 
+/* Before it librdkafka repeats the nonce in SCRAM's last message, which brokers refuse from
+ * Kafka 4.0 on. Source: librdkafka CHANGELOG.md, 2.6.1 (pull request 4895); measured with 2.0.2 and
+ * Kafka 4.3.0. */
+#define SCRAM_MENDED_VERSION 0x020601ff
+
+static void warn_of_scram(const struct settings *s, struct problems *problems)
+{
+    for (size_t i = 0; i < s->kafka_raw.len; i++) {
+        const struct property *p = &s->kafka_raw.items[i];
+        bool is_mechanism =
+            strcmp(p->name, "sasl.mechanism") == 0 || strcmp(p->name, "sasl.mechanisms") == 0;
+        if (is_mechanism && strncmp(p->value, "SCRAM-", strlen("SCRAM-")) == 0 &&
+            rd_kafka_version() < SCRAM_MENDED_VERSION)
+            problems_add(problems, PROBLEM_WARNING, (struct place){s->file, p->line, p->column},
+                         "kafka.raw.sasl.mechanism",
+                         "%s, but brokers of Kafka 4 refuse the SCRAM of librdkafka %s: 2.6.1 or "
+                         "later is needed for them",
+                         p->value, rd_kafka_version_str());
+    }
+}
+
 enum status cluster_settings_check(const struct settings *s, struct problems *problems)
 {
     CLEANUP(cluster_settings_done) struct cluster_settings c;
@@ -71,6 +94,8 @@ enum status cluster_settings_check(const struct settings *s, struct problems *pr
     enum status status = cluster_settings_init(&c, s);
     if (status == STATUS_OK)
         status = cluster_check(&c.cluster, &diag);
+    if (status == STATUS_OK)
+        warn_of_scram(s, problems);
     if (status == STATUS_OK || status == STATUS_NOMEM)
         return status;
     add_problem(s, diag.text, problems);

@@ -162,6 +162,11 @@ uint64_t loop_topic_refresh(struct loop_topic *t, int32_t partition)
     return compacted_topic_refresh(t->topic, partition);
 }
 
+void loop_topic_reload(struct loop_topic *t)
+{
+    compacted_topic_reload(t->topic);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 enum status loop_topic_new(const struct loop_topic_options *opt, struct loop_topic **ret)

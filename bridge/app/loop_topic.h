@@ -31,6 +31,9 @@ void loop_topic_stop(struct loop_topic *t);
 /* After loop_topic_stop(), if it was started, and after the loop's stop. */
 void loop_topic_free(struct loop_topic *t);
 
+/* As compacted_topic_reload(). Between the start and the stop. */
+void loop_topic_reload(struct loop_topic *t);
+
 /* As compacted_topic_refresh(). Between the start and the stop. */
 uint64_t loop_topic_refresh(struct loop_topic *t, int32_t partition);
 

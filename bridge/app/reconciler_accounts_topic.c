@@ -212,6 +212,11 @@ enum status reconciler_accounts_topic_new(const struct reconciler_accounts_topic
     return STATUS_OK;
 }
 
+void reconciler_accounts_topic_reload(struct reconciler_accounts_topic *t)
+{
+    loop_topic_reload(t->topic);
+}
+
 void reconciler_accounts_topic_stop(struct reconciler_accounts_topic *t)
 {
     loop_topic_stop(t->topic);

@@ -29,6 +29,9 @@ enum status reconciler_accounts_topic_new(const struct reconciler_accounts_topic
                                           struct reconciler_accounts_topic **ret, struct diag *diag)
     MUST_CHECK;
 
+/* As compacted_topic_reload(). Thread: any. */
+void reconciler_accounts_topic_reload(struct reconciler_accounts_topic *t);
+
 /* Reads nothing more; the loop still runs. Thread: any but the loop's. */
 void reconciler_accounts_topic_stop(struct reconciler_accounts_topic *t);
 /* After the loop's stop. */

@@ -70,6 +70,11 @@ enum status reconciler_activity_topic_new(const struct reconciler_activity_topic
     return STATUS_OK;
 }
 
+void reconciler_activity_topic_reload(struct reconciler_activity_topic *t)
+{
+    loop_topic_reload(t->topic);
+}
+
 void reconciler_activity_topic_stop(struct reconciler_activity_topic *t)
 {
     loop_topic_stop(t->topic);

@@ -27,6 +27,9 @@ enum status reconciler_activity_topic_new(const struct reconciler_activity_topic
  * reconciler_activity_topic_free(). Thread: the loop's. */
 const struct last_events *reconciler_activity_topic_events(struct reconciler_activity_topic *t);
 
+/* As compacted_topic_reload(). Thread: any. */
+void reconciler_activity_topic_reload(struct reconciler_activity_topic *t);
+
 /* Reads nothing more; the loop still runs. Thread: any but the loop's. */
 void reconciler_activity_topic_stop(struct reconciler_activity_topic *t);
 /* After the loop's stop. */

@@ -322,6 +322,15 @@ enum status reconciler_feed_start(struct reconciler_feed *f, struct reconciler_p
     return loop_topic_start(f->topic, diag);
 }
 
+void reconciler_feed_reload(struct reconciler_feed *f)
+{
+    loop_topic_reload(f->topic);
+    pthread_mutex_lock(&f->lock);
+    if (f->membership != NULL)
+        membership_reload(f->membership);
+    pthread_mutex_unlock(&f->lock);
+}
+
 static void join_no_more(void *ctx)
 {
     struct reconciler_feed *f = ctx;

@@ -37,6 +37,11 @@ enum status reconciler_feed_start(struct reconciler_feed *f, struct reconciler_p
 /* Joins the group: once, when the records, and what is declared, are known. Thread: the loop's. */
 void reconciler_feed_join(struct reconciler_feed *f);
 
+/* Looks at the secret and certificate files again: when they have changed, goes on through clients
+ * made of them. A new client of the group leaves and joins, so that the partitions' writers are
+ * made anew, too. Thread: any but the loop's. */
+void reconciler_feed_reload(struct reconciler_feed *f);
+
 /* Leaves the group, by which everything that is led is given up; reads nothing more. The loop still
  * runs. Thread: any but the loop's. */
 void reconciler_feed_stop(struct reconciler_feed *f);

@@ -292,6 +292,15 @@ static void take_keys(void *ctx)
     reconciler_accounts_each(m->accounts, wake_waiting, m->passes);
 }
 
+/* Where a credential or certificate of Kafka's has changed. */
+static void reload_clients(struct reconciler_modules *m)
+{
+    reconciler_feed_reload(m->feed);
+    reconciler_accounts_topic_reload(m->accounts_topic);
+    reconciler_token_topic_reload(m->token_topic);
+    reconciler_activity_topic_reload(m->activity_topic);
+}
+
 enum status reconciler_modules_reload(struct reconciler_modules *m, const struct settings *s,
                                       struct diag *diag)
 {
@@ -303,9 +312,11 @@ enum status reconciler_modules_reload(struct reconciler_modules *m, const struct
         status = read_api_key(s, &keys.api_key, diag);
     if (status == STATUS_OK)
         status = declare_all(m, s);
-    if (status == STATUS_OK)
-        task_loop_call(m->loop, take_keys, &keys);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    task_loop_call(m->loop, take_keys, &keys);
+    reload_clients(m);
+    return STATUS_OK;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -55,8 +55,8 @@ enum status reconciler_modules_start(struct reconciler_modules *m, struct diag *
 void reconciler_modules_begin(struct reconciler_modules *m);
 
 /* Puts in force what may change without a restart: declarations, account keys, the API key, the
- * keyring and the route keys. Errors: STATUS_INVALID a key file is faulty: all stays as it was.
- * STATUS_NOMEM. */
+ * keyring, the route keys, and what Kafka's credentials are read from. Errors: STATUS_INVALID a key
+ * file is faulty: all stays as it was. STATUS_NOMEM. */
 enum status reconciler_modules_reload(struct reconciler_modules *m, const struct settings *s,
                                       struct diag *diag) MUST_CHECK;
 

@@ -100,6 +100,11 @@ enum status reconciler_token_topic_new(const struct reconciler_token_topic_optio
     return STATUS_OK;
 }
 
+void reconciler_token_topic_reload(struct reconciler_token_topic *t)
+{
+    loop_topic_reload(t->topic);
+}
+
 void reconciler_token_topic_stop(struct reconciler_token_topic *t)
 {
     loop_topic_stop(t->topic);

@@ -26,6 +26,9 @@ enum status reconciler_token_topic_new(const struct reconciler_token_topic_optio
                                        struct reconciler_token_topic **ret, struct diag *diag)
     MUST_CHECK;
 
+/* As compacted_topic_reload(). Thread: any. */
+void reconciler_token_topic_reload(struct reconciler_token_topic *t);
+
 /* Reads nothing more; the loop still runs. Thread: any but the loop's. */
 void reconciler_token_topic_stop(struct reconciler_token_topic *t);
 /* After the loop's stop. */

@@ -171,6 +171,7 @@ enum status registry_feed_reload(struct registry_feed *f, struct diag *diag)
     route_index_set_keys(f->index, route_keys);
     (void)route_reader_set_keyring(f->reader, keyring);
     registry_changed(f->changed);
+    compacted_topic_reload(f->topic);
     return STATUS_OK;
 }
 

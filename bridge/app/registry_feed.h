@@ -36,8 +36,9 @@ struct route_index *registry_feed_index(struct registry_feed *f);
 enum status registry_feed_start(struct registry_feed *f, struct registry *changed,
                                 struct diag *diag) MUST_CHECK;
 
-/* Reads the key files again: other keys, also for records that could not be read so far.
- * Errors: STATUS_INVALID a file is faulty: the former keys stay, diag says where. STATUS_NOMEM. */
+/* Reads the key files again: other keys, also for records that could not be read so far. The topic
+ * is followed through a client of Kafka's changed credentials. Errors: STATUS_INVALID a file is
+ * faulty: the former keys stay, diag says where. STATUS_NOMEM. */
 enum status registry_feed_reload(struct registry_feed *f, struct diag *diag) MUST_CHECK;
 
 /* Whether the end of every partition was met once; diag says what is missing. Thread: any. */

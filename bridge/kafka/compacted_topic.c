@@ -30,6 +30,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/kafka/client.h"
+#include "bridge/kafka/successor.h"
 
 /* How long one question to the brokers may take. While one is unanswered no record is taken, so it
  * is short; a broker that answers takes a few ms. */
@@ -68,19 +69,25 @@ static const struct cluster_property properties[] = {
 };
 
 struct partition {
-    int64_t next_offset; /* to be read; known once a record or the end was met */
+    int64_t next_offset; /* to be read; a number once a record or the end was met */
     bool has_ended;
     uint64_t asked;    /* the latest refresh that was asked for at the broker */
     uint64_t answered; /* the latest that on_end told of */
+};
+
+/* What is read through. */
+struct reading {
+    rd_kafka_t *rk;
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *queue;
 };
 
 struct compacted_topic {
     struct compacted_topic_callbacks callbacks;
     char *name;
     bool any_settings;
-    rd_kafka_t *rk;
-    rd_kafka_topic_t *topic;
-    rd_kafka_queue_t *queue;
+    struct successor successor;
+    struct reading reading; /* replaced by the thread, under the lock */
     pthread_t thread;
     bool has_thread;
 
@@ -293,6 +300,78 @@ static void weigh_missing(struct compacted_topic *t, struct look *look)
         look->verdict = LOOK_AGAIN;
 }
 
+/* Reads every partition from where it stands. */
+static bool start_reading(struct compacted_topic *t)
+{
+    bool is_started = true;
+    for (int32_t p = 0; p < t->partitions_len && is_started; p++)
+        is_started = rd_kafka_consume_start_queue(t->reading.topic, p, t->partitions[p].next_offset,
+                                                  t->reading.queue) == 0;
+    return is_started;
+}
+
+static void close_reading(struct reading *r)
+{
+    if (r->queue != NULL)
+        rd_kafka_queue_destroy(r->queue);
+    if (r->topic != NULL)
+        rd_kafka_topic_destroy(r->topic);
+    if (r->rk != NULL)
+        rd_kafka_destroy(r->rk);
+    *r = (struct reading){.rk = NULL};
+}
+
+static void stop_reading(const struct compacted_topic *t, struct reading *r)
+{
+    for (int32_t p = 0; p < t->partitions_len; p++)
+        rd_kafka_consume_stop(r->topic, p);
+    close_reading(r);
+}
+
+static enum status make_client(void *ctx, const struct cluster *cluster, rd_kafka_t **ret,
+                               struct diag *diag)
+{
+    (void)ctx;
+    rd_kafka_conf_t *conf = NULL;
+    enum status status =
+        client_conf(cluster, properties, sizeof properties / sizeof properties[0], &conf, diag);
+    return status == STATUS_OK ? client_new_take(RD_KAFKA_CONSUMER, conf, ret, diag) : status;
+}
+
+static enum status open_reading(const char *name, struct reading *r, struct diag *diag)
+{
+    r->topic = rd_kafka_topic_new(r->rk, name, NULL);
+    r->queue = rd_kafka_queue_new(r->rk);
+    return r->topic != NULL ? STATUS_OK
+                            : diag_set(diag, STATUS_INVALID, "%s: %s", name,
+                                       rd_kafka_err2str(rd_kafka_last_error()));
+}
+
+/* Goes on through another client if there is one. What the former one had fetched and not given yet
+ * is fetched again, an end included: the refresh it answers was asked for before. Returns whether
+ * the reader goes on. */
+static bool take_successor(struct compacted_topic *t)
+{
+    const struct successor_maker maker = {t, make_client};
+    struct reading next = {.rk = successor_take(&t->successor, &maker)};
+    struct diag diag = {0};
+    if (next.rk == NULL)
+        return true;
+    enum status status = open_reading(t->name, &next, &diag);
+    pthread_mutex_lock(&t->lock);
+    struct reading former = t->reading;
+    t->reading = next;
+    pthread_mutex_unlock(&t->lock);
+    if (status != STATUS_OK || !start_reading(t)) {
+        stop_reading(t, &former);
+        refuse(t, STATUS_NOMEM, &(struct diag){"out of memory"});
+        return false;
+    }
+    stop_reading(t, &former);
+    LOG(KAFKA_CLIENT_REPLACED, log_text("topic", t->name), log_text("client", "reader"));
+    return true;
+}
+
 static bool start_partitions(struct compacted_topic *t, int32_t len)
 {
     t->partitions = calloc((size_t)len, sizeof *t->partitions);
@@ -301,18 +380,17 @@ static bool start_partitions(struct compacted_topic *t, int32_t len)
     if (is_started) {
         pthread_mutex_lock(&t->lock);
         /* All refreshes so far were asked for before the first reading. */
-        for (int32_t p = 0; p < len; p++)
+        for (int32_t p = 0; p < len; p++) {
             t->partitions[p].asked = wanted[p] = t->refreshes;
+            t->partitions[p].next_offset = RD_KAFKA_OFFSET_BEGINNING;
+        }
         t->wanted = TAKE(wanted);
         t->partitions_len = len;
         t->why.text[0] = '\0';
         pthread_mutex_unlock(&t->lock);
     }
     free(wanted);
-    for (int32_t p = 0; p < len && is_started; p++)
-        is_started =
-            rd_kafka_consume_start_queue(t->topic, p, RD_KAFKA_OFFSET_BEGINNING, t->queue) == 0;
-    return is_started;
+    return is_started && start_reading(t);
 }
 
 /* Waits for the topic and begins to read it. Returns whether it is read. */
@@ -320,7 +398,9 @@ static bool open_topic(struct compacted_topic *t)
 {
     struct look look = {0};
     while (!is_stopping(t) && look.verdict == LOOK_AGAIN) {
-        look = look_at_topic(t->rk, t->topic, t->any_settings);
+        if (!take_successor(t))
+            return false;
+        look = look_at_topic(t->reading.rk, t->reading.topic, t->any_settings);
         weigh_missing(t, &look);
         if (look.verdict == LOOK_AGAIN) {
             remember(t, look.diag.text);
@@ -353,7 +433,7 @@ static void ask_for_ends(struct compacted_topic *t)
         /* Before its first end nobody knows where it stands, and that end may be too old. */
         if (wanted == p->asked || !p->has_ended)
             continue;
-        if (rd_kafka_seek(t->topic, i, p->next_offset, QUESTION_TIMEOUT_MS) == 0)
+        if (rd_kafka_seek(t->reading.topic, i, p->next_offset, QUESTION_TIMEOUT_MS) == 0)
             p->asked = wanted;
     }
 }
@@ -434,7 +514,7 @@ static bool look_again(struct compacted_topic *t)
     int64_t now = clock_mono_ms();
     if (now < t->look_at_mono_ms)
         return true;
-    struct look look = look_at_size(t->rk, t->topic);
+    struct look look = look_at_size(t->reading.rk, t->reading.topic);
     weigh_missing(t, &look);
     t->look_at_mono_ms = now + (t->missing_answers > 0 ? LOOK_AGAIN_MS : LOOK_INTERVAL_MS);
     /* That we may no longer read it is told by the log; it may be meant for a moment. */
@@ -459,35 +539,18 @@ static void *reader_main(void *ctx)
     bool goes_on = open_topic(t);
     while (goes_on && !is_stopping(t)) {
         ask_for_ends(t);
-        rd_kafka_message_t *message = rd_kafka_consume_queue(t->queue, POLL_MS);
+        rd_kafka_message_t *message = rd_kafka_consume_queue(t->reading.queue, POLL_MS);
         if (message != NULL) {
             goes_on = take_message(t, message);
             rd_kafka_message_destroy(message);
         }
-        goes_on = goes_on && look_again(t);
+        goes_on = goes_on && look_again(t) && take_successor(t);
     }
     return NULL;
 }
 
 /* --- from outside ------------------------------------------------------------------------------
  */
-
-static enum status open_client(const struct cluster *cluster, const char *name, rd_kafka_t **ret,
-                               rd_kafka_topic_t **ret_topic, struct diag *diag)
-{
-    rd_kafka_conf_t *conf = NULL;
-    enum status status =
-        client_conf(cluster, properties, sizeof properties / sizeof properties[0], &conf, diag);
-    if (status == STATUS_OK)
-        status = client_new_take(RD_KAFKA_CONSUMER, conf, ret, diag);
-    if (status != STATUS_OK)
-        return status;
-    *ret_topic = rd_kafka_topic_new(*ret, name, NULL);
-    if (*ret_topic == NULL)
-        return diag_set(diag, STATUS_INVALID, "%s: %s", name,
-                        rd_kafka_err2str(rd_kafka_last_error()));
-    return STATUS_OK;
-}
 
 enum status compacted_topic_new(const struct compacted_topic_options *opt,
                                 struct compacted_topic **ret, struct diag *diag)
@@ -506,10 +569,13 @@ enum status compacted_topic_new(const struct compacted_topic_options *opt,
     t->name = strdup(opt->topic);
     if (t->name == NULL)
         return STATUS_NOMEM;
-    enum status status = open_client(opt->cluster, opt->topic, &t->rk, &t->topic, diag);
+    enum status status = successor_init(&t->successor, opt->cluster);
+    if (status == STATUS_OK)
+        status = make_client(NULL, opt->cluster, &t->reading.rk, diag);
+    if (status == STATUS_OK)
+        status = open_reading(t->name, &t->reading, diag);
     if (status != STATUS_OK)
         return status;
-    t->queue = rd_kafka_queue_new(t->rk);
     if (pthread_create(&t->thread, NULL, reader_main, t) != 0)
         return STATUS_NOMEM;
     t->has_thread = true;
@@ -525,18 +591,12 @@ void compacted_topic_free(struct compacted_topic *t)
         pthread_mutex_lock(&t->lock);
         t->is_stopping = true;
         pthread_cond_broadcast(&t->changed);
+        rd_kafka_queue_yield(t->reading.queue);
         pthread_mutex_unlock(&t->lock);
-        rd_kafka_queue_yield(t->queue);
         pthread_join(t->thread, NULL);
     }
-    for (int32_t p = 0; p < t->partitions_len; p++)
-        rd_kafka_consume_stop(t->topic, p);
-    if (t->queue != NULL)
-        rd_kafka_queue_destroy(t->queue);
-    if (t->topic != NULL)
-        rd_kafka_topic_destroy(t->topic);
-    if (t->rk != NULL)
-        rd_kafka_destroy(t->rk);
+    stop_reading(t, &t->reading);
+    successor_done(&t->successor);
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->lock);
     free(t->partitions);
@@ -551,9 +611,17 @@ uint64_t compacted_topic_refresh(struct compacted_topic *t, int32_t partition)
     uint64_t refresh = ++t->refreshes;
     if (partition >= 0 && partition < t->partitions_len)
         t->wanted[partition] = refresh;
+    rd_kafka_queue_yield(t->reading.queue);
     pthread_mutex_unlock(&t->lock);
-    rd_kafka_queue_yield(t->queue);
     return refresh;
+}
+
+void compacted_topic_reload(struct compacted_topic *t)
+{
+    successor_want(&t->successor);
+    pthread_mutex_lock(&t->lock);
+    rd_kafka_queue_yield(t->reading.queue);
+    pthread_mutex_unlock(&t->lock);
 }
 
 enum status compacted_topic_wait(struct compacted_topic *t, int64_t until_mono_ms,
@@ -581,24 +649,22 @@ enum status compacted_topic_wait(struct compacted_topic *t, int64_t until_mono_m
 enum status compacted_topic_check(const struct cluster *cluster, const char *topic,
                                   bool any_settings, int32_t *ret_partitions, struct diag *diag)
 {
-    rd_kafka_t *rk = NULL;
-    rd_kafka_topic_t *handle = NULL;
-    enum status status = open_client(cluster, topic, &rk, &handle, diag);
+    struct reading r = {.rk = NULL};
+    enum status status = make_client(NULL, cluster, &r.rk, diag);
+    if (status == STATUS_OK)
+        status = open_reading(topic, &r, diag);
     struct look look = {0};
     int64_t until = clock_mono_ms() + DESCRIBE_TIMEOUT_MS;
     if (status == STATUS_OK) {
-        look = look_at_topic(rk, handle, any_settings);
+        look = look_at_topic(r.rk, r.topic, any_settings);
         while (look.verdict == LOOK_AGAIN && clock_mono_ms() < until) {
             (void)poll(NULL, 0, LOOK_AGAIN_MS);
-            look = look_at_topic(rk, handle, any_settings);
+            look = look_at_topic(r.rk, r.topic, any_settings);
         }
         status = look.verdict == LOOK_FINE ? STATUS_OK
                                            : diag_set(diag, look.status, "%s", look.diag.text);
     }
-    if (handle != NULL)
-        rd_kafka_topic_destroy(handle);
-    if (rk != NULL)
-        rd_kafka_destroy(rk);
+    close_reading(&r);
     if (status == STATUS_OK)
         *ret_partitions = look.partitions_len;
     return status;

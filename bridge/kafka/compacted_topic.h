@@ -57,6 +57,11 @@ struct compacted_topic_options {
 enum status compacted_topic_new(const struct compacted_topic_options *opt,
                                 struct compacted_topic **ret, struct diag *diag) MUST_CHECK;
 
+/* Looks at the secret and certificate files again: when one has changed and the brokers take what
+ * it holds now, reading goes on through a new client, from where it stands; until then through the
+ * present one. Thread: any. */
+void compacted_topic_reload(struct compacted_topic *t);
+
 /* Stops reading. When it returns no callback runs, and none will. Thread: not from a callback. */
 void compacted_topic_free(struct compacted_topic *t);
 

@@ -26,6 +26,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/kafka/client.h"
+#include "bridge/kafka/successor.h"
 
 #define POLL_MS 50
 
@@ -44,9 +45,11 @@ enum assignment {
 struct membership {
     struct membership_callbacks callbacks;
     char *topic;
+    char *group_id;
     int64_t session_timeout_ms;
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *proofs; /* answers to commits */
+    struct successor successor;
+    rd_kafka_t *rk;           /* of the thread, once it runs */
+    rd_kafka_queue_t *proofs; /* likewise: answers to commits */
     pthread_t thread;
     bool has_thread;
 
@@ -62,6 +65,7 @@ struct membership {
     atomic_bool is_stopping;
     atomic_bool wants_rejoin;
     atomic_bool is_joined;
+    atomic_llong renewed_until_mono_ms; /* until then a new client may take to join */
     atomic_llong deadline_mono_ms;
 };
 
@@ -243,6 +247,68 @@ static void leave(struct membership *m)
         give_back(m, false);
 }
 
+static enum status make_client(void *ctx, const struct cluster *cluster, rd_kafka_t **ret,
+                               struct diag *diag)
+{
+    struct membership *m = ctx;
+    char session[32], heartbeat[32], poll_interval[32];
+    snprintf(session, sizeof session, "%" PRId64, m->session_timeout_ms);
+    snprintf(heartbeat, sizeof heartbeat, "%" PRId64, m->session_timeout_ms / 4);
+    /* A member whose thread hangs is put out too; librdkafka wants at least the session. */
+    snprintf(poll_interval, sizeof poll_interval, "%" PRId64, m->session_timeout_ms * 3);
+    const struct cluster_property properties[] = {
+        {"group.id", m->group_id},
+        {"session.timeout.ms", session},
+        {"heartbeat.interval.ms", heartbeat},
+        {"max.poll.interval.ms", poll_interval},
+        /* Not cooperative-sticky: it has faults up to 2.4.0. Source: librdkafka CHANGELOG.md. */
+        {"partition.assignment.strategy", "range"},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "latest"},
+    };
+    rd_kafka_conf_t *conf = NULL;
+    enum status status =
+        client_conf(cluster, properties, sizeof properties / sizeof properties[0], &conf, diag);
+    if (status != STATUS_OK)
+        return status;
+    rd_kafka_conf_set_opaque(conf, m);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    status = client_new_take(RD_KAFKA_CONSUMER, conf, ret, diag);
+    if (status == STATUS_OK)
+        rd_kafka_poll_set_consumer(*ret);
+    return status;
+}
+
+static void close_client(struct membership *m)
+{
+    if (m->proofs != NULL)
+        rd_kafka_queue_destroy(m->proofs);
+    if (m->rk != NULL) /* it was closed, or would not close in time */
+        rd_kafka_destroy_flags(m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    m->proofs = NULL;
+    m->rk = NULL;
+}
+
+/* Goes on through another client if there is one: two of them would be two members. */
+static void take_successor(struct membership *m)
+{
+    const struct successor_maker maker = {m, make_client};
+    rd_kafka_t *rk = successor_take(&m->successor, &maker);
+    if (rk == NULL)
+        return;
+    if (atomic_load(&m->is_joined))
+        atomic_store(&m->renewed_until_mono_ms,
+                     clock_mono_ms() + LEAVE_TIMEOUT_MS + m->session_timeout_ms);
+    leave(m);
+    close_client(m);
+    m->rk = rk;
+    m->proofs = rd_kafka_queue_new(rk);
+    m->is_leaving = false;
+    join(m);
+    LOG(KAFKA_CLIENT_REPLACED, log_text("topic", m->topic), log_text("client", "group member"));
+}
+
 static void *member_main(void *ctx)
 {
     struct membership *m = ctx;
@@ -256,6 +322,7 @@ static void *member_main(void *ctx)
         take_proofs(m);
         ask_if_due(m);
         rejoin_if_wanted(m);
+        take_successor(m);
     }
     leave(m);
     return NULL;
@@ -263,38 +330,6 @@ static void *member_main(void *ctx)
 
 /* --- from outside ------------------------------------------------------------------------------
  */
-
-static enum status open_client(const struct membership_options *opt, struct membership *m,
-                               struct diag *diag)
-{
-    char session[32], heartbeat[32], poll_interval[32];
-    snprintf(session, sizeof session, "%" PRId64, opt->session_timeout_ms);
-    snprintf(heartbeat, sizeof heartbeat, "%" PRId64, opt->session_timeout_ms / 4);
-    /* A member whose thread hangs is put out too; librdkafka wants at least the session. */
-    snprintf(poll_interval, sizeof poll_interval, "%" PRId64, opt->session_timeout_ms * 3);
-    const struct cluster_property properties[] = {
-        {"group.id", opt->group_id},
-        {"session.timeout.ms", session},
-        {"heartbeat.interval.ms", heartbeat},
-        {"max.poll.interval.ms", poll_interval},
-        /* Not cooperative-sticky: it has faults up to 2.4.0. Source: librdkafka CHANGELOG.md. */
-        {"partition.assignment.strategy", "range"},
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "latest"},
-    };
-    rd_kafka_conf_t *conf = NULL;
-    enum status status = client_conf(opt->cluster, properties,
-                                     sizeof properties / sizeof properties[0], &conf, diag);
-    if (status != STATUS_OK)
-        return status;
-    rd_kafka_conf_set_opaque(conf, m);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    status = client_new_take(RD_KAFKA_CONSUMER, conf, &m->rk, diag);
-    if (status == STATUS_OK)
-        rd_kafka_poll_set_consumer(m->rk);
-    return status;
-}
 
 enum status membership_new(const struct membership_options *opt, struct membership **ret,
                            struct diag *diag)
@@ -305,10 +340,13 @@ enum status membership_new(const struct membership_options *opt, struct membersh
     m->callbacks = opt->callbacks;
     m->session_timeout_ms = opt->session_timeout_ms;
     m->topic = strdup(opt->topic);
+    m->group_id = strdup(opt->group_id);
     m->partitions = calloc(PARTITIONS_MAX, sizeof *m->partitions);
-    if (m->topic == NULL || m->partitions == NULL)
+    if (m->topic == NULL || m->group_id == NULL || m->partitions == NULL)
         return STATUS_NOMEM;
-    enum status status = open_client(opt, m, diag);
+    enum status status = successor_init(&m->successor, opt->cluster);
+    if (status == STATUS_OK)
+        status = make_client(m, opt->cluster, &m->rk, diag);
     if (status != STATUS_OK)
         return status;
     m->proofs = rd_kafka_queue_new(m->rk);
@@ -326,11 +364,10 @@ void membership_free(struct membership *m)
     atomic_store(&m->is_stopping, true);
     if (m->has_thread)
         pthread_join(m->thread, NULL);
-    if (m->proofs != NULL)
-        rd_kafka_queue_destroy(m->proofs);
-    if (m->rk != NULL) /* it was closed, or would not close in time */
-        rd_kafka_destroy_flags(m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    close_client(m);
+    successor_done(&m->successor);
     free(m->partitions);
+    free(m->group_id);
     free(m->topic);
     free(m);
 }
@@ -340,6 +377,11 @@ void membership_rejoin(struct membership *m)
     atomic_store(&m->wants_rejoin, true);
 }
 
+void membership_reload(struct membership *m)
+{
+    successor_want(&m->successor);
+}
+
 int64_t membership_deadline_mono_ms(const struct membership *m)
 {
     return atomic_load(&m->deadline_mono_ms);
@@ -347,7 +389,7 @@ int64_t membership_deadline_mono_ms(const struct membership *m)
 
 bool membership_is_joined(const struct membership *m)
 {
-    return atomic_load(&m->is_joined);
+    return atomic_load(&m->is_joined) || clock_mono_ms() < atomic_load(&m->renewed_until_mono_ms);
 }
 
 /* --- counting members --------------------------------------------------------------------------

@@ -57,6 +57,11 @@ void membership_free(struct membership *m);
  * owner who has lost a partition's writer. Thread: any, callbacks too. */
 void membership_rejoin(struct membership *m);
 
+/* Looks at the secret and certificate files again: when one has changed and the brokers take what
+ * it holds now, leaves and joins again through a new client, as membership_rejoin(). Thread: any.
+ */
+void membership_reload(struct membership *m);
+
 /* Until when what is assigned is surely nobody else's: the instant of the last proof + session
  * timeout - MEMBERSHIP_MARGIN_MS. 0 when nothing is. Ask right before each call to the outside: it
  * is past in a process that was stopped, until the coordinator has confirmed the ownership anew.
@@ -64,7 +69,8 @@ void membership_rejoin(struct membership *m);
  */
 int64_t membership_deadline_mono_ms(const struct membership *m);
 
-/* Whether the group has told us what is ours, be it nothing. Thread: any. */
+/* Whether the group has told us what is ours, be it nothing, or is about to tell it to the new
+ * client of a membership_reload(). Thread: any. */
 bool membership_is_joined(const struct membership *m);
 
 /* How many members the group has now, this process's included.

@@ -1,7 +1,10 @@
-"""Key files that change under running processes: what is sealed or signed with the old keys stays readable and ours."""
+"""Keys and passwords that change under running processes: what the old keys sealed and signed stays readable and ours."""
+
+import pytest
 
 from harness import wait
 from harness.bridge import run
+from harness.kafka import KafkaCluster
 from harness.reconciler import account
 from harness.registry import KeyFile, path_under
 from harness.sender import post
@@ -100,3 +103,41 @@ def test_an_account_declared_under_a_key_that_is_missing_is_subscribed_when_the_
     assert not maesn.asked()
     change(world, "keyring", held.text + "\n" + newer.text)
     world.await_settled("late", count=2)
+
+
+@pytest.fixture
+def guarded_kafka():
+    """One broker that wants a password."""
+    with KafkaCluster(1, password="the-first-password") as cluster:
+        yield cluster
+
+
+def test_a_new_kafka_password_is_taken_without_a_restart(guarded_kafka, start_world, maesn, tmp_path):
+    password = tmp_path / "kafka-password"
+    password.write_text("the-first-password\n")
+    first, second = (account(name, "lexware-office", INVOICES) for name in ("acme-42", "second"))
+    world = start_world([first], {"kafka": {
+        "brokers": guarded_kafka.guarded_bootstrap, "sasl_password_file": str(password),
+        "raw": {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "bridge"}}},
+        cluster=guarded_kafka)
+    world.await_settled("acme-42", count=2)
+    reconciler, ingress = world.bridges[0], world.start_ingress()
+    subscription = maesn.of(KEY)[0]
+    wait.until(lambda: status_of(world, subscription) == 200, 20, "a callback is delivered")
+
+    # The file changes before the brokers know of it: until they do, what works goes on.
+    password.write_text("the-second-password\n")
+    for bridge in (reconciler, ingress):
+        wait.until(lambda: any("uthentication failed" in line["message"] for line in bridge.log("kafka.logged")), 10,
+                   "the brokers refuse it")
+    assert reconciler.is_ready() and status_of(world, subscription) == 200
+    assert not reconciler.log("kafka.client-replaced") and not ingress.log("kafka.client-replaced")
+
+    guarded_kafka.change_password("the-second-password")
+    # The readers of four topics, and the group's member.
+    wait.until(lambda: len(reconciler.log("kafka.client-replaced")) == 5, 30, "the reconciler's clients are replaced")
+    wait.until(lambda: len(ingress.log("kafka.client-replaced")) == 1, 30, "the ingress's reader is replaced")
+    world.declare([first, second])
+    world.await_settled("acme-42", "second", count=4, seconds=60)
+    for subscription in maesn.of("key-of-second"):
+        wait.until(lambda: status_of(world, subscription) == 200, 20, "the new routes are known")

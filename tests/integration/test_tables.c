@@ -1,6 +1,7 @@
 /* The compacted topic's reader, its writer and the membership against librdkafka's mock cluster: as
  * far as that goes. It has no compaction, topic settings, read_committed and fencing; those are
  * tested end to end. */
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,11 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/crypto.h"
+#include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
 #include "bridge/kafka/compacted_topic.h"
 #include "bridge/kafka/fenced_writer.h"
@@ -107,6 +112,30 @@ static void on_refused(void *ctx, enum status status, const struct diag *diag)
     note(ctx, "refused %s: %s\n", status_name(status), diag->text);
 }
 
+/* --- what the log says --------------------------------------------------------------------------
+ */
+
+static int log_fd = -1;
+
+static int clients_replaced(void)
+{
+    char text[65536];
+    ssize_t len = pread(log_fd, text, sizeof text - 1, 0);
+    assert_true(len >= 0);
+    text[len] = '\0';
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, "kafka.client-replaced")) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void await_clients_replaced(int count)
+{
+    for (int64_t until = in_time(); clients_replaced() < count && clock_mono_ms() < until;)
+        poll(NULL, 0, 20);
+    assert_int_equal(clients_replaced(), count);
+}
+
 /* --- a cluster, and what is made of it ----------------------------------------------------------
  */
 
@@ -117,6 +146,7 @@ struct fixture {
     struct compacted_topic *reader; /* these three: NULL until they are started */
     struct fenced_writer *writer;
     struct membership *member;
+    char password_file[64]; /* "": none was written */
 };
 
 static int set_up(void **state, int partitions)
@@ -124,6 +154,9 @@ static int set_up(void **state, int partitions)
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     f->script = (struct script)SCRIPT_INIT;
+    log_fd = memfd_create("log", MFD_CLOEXEC);
+    assert_true(log_fd >= 0);
+    log_set_fd(log_fd);
     f->mock = mock_cluster_new(1);
     mock_cluster_create_topic(f->mock, TOPIC, partitions);
     f->cluster = (struct cluster){.brokers = mock_cluster_bootstrap(f->mock),
@@ -150,6 +183,10 @@ static int tear_down(void **state)
     fenced_writer_free(f->writer);
     membership_free(f->member);
     mock_cluster_free(f->mock);
+    log_set_fd(2);
+    close(log_fd);
+    if (f->password_file[0] != '\0')
+        (void)unlink(f->password_file);
     free(f);
     return 0;
 }
@@ -259,6 +296,62 @@ static void a_refresh_of_one_partition_is_answered_for_that_one(void **state)
     assert_null(strstr(f->script.text, "end 1 after 1"));
 }
 
+/* Gives the cluster a password file; the mock cluster does not ask for what is in it, but a change
+ * of it is one. */
+static void write_password(struct fixture *f, const char *password)
+{
+    snprintf(f->password_file, sizeof f->password_file, "/tmp/test_tables.%d", (int)getpid());
+    FILE *file = fopen(f->password_file, "w");
+    assert_non_null(file);
+    assert_true(fputs(password, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    f->cluster.sasl_password_file = f->password_file;
+}
+
+static void a_reader_goes_on_through_a_new_client_from_where_it_stood(void **state)
+{
+    struct fixture *f = *state;
+    write_password(f, "first");
+    start_writer(f);
+    claim(f);
+    write_one(f, "a", "1");
+    start_reader(f);
+    read_to_the_end(f);
+    compacted_topic_reload(f->reader); /* nothing has changed */
+    write_one(f, "b", "2");
+    await(&f->script, "b=2");
+    assert_int_equal(clients_replaced(), 0);
+
+    write_password(f, "second");
+    compacted_topic_reload(f->reader);
+    await_clients_replaced(1);
+    write_one(f, "c", "3");
+    await(&f->script, "c=3");
+    compacted_topic_refresh(f->reader, 0);
+    await(&f->script, "end 0 after 1\n");
+    assert_string_equal(f->script.text, "opened 1\n0@0 a=1\nend 0 after 0\ncaught up\n0@1 b=2\n"
+                                        "0@2 c=3\nend 0 after 1\n");
+}
+
+static void a_client_that_the_brokers_do_not_answer_is_no_successor(void **state)
+{
+    struct fixture *f = *state;
+    write_password(f, "first");
+    start_writer(f);
+    claim(f);
+    start_reader(f);
+    read_to_the_end(f);
+    assert_int_equal(unlink(f->password_file), 0);
+    compacted_topic_reload(f->reader); /* no client can be made: the present one stays */
+    write_one(f, "a", "1");
+    await(&f->script, "a=1");
+    assert_int_equal(clients_replaced(), 0);
+    write_password(f, "second"); /* found without being told */
+    await_clients_replaced(1);
+    write_one(f, "b", "2");
+    await(&f->script, "b=2");
+}
+
 static void a_reader_whose_brokers_are_mute_says_so_in_time_and_stops(void **state)
 {
     struct fixture *f = *state;
@@ -348,6 +441,21 @@ static void a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leave
     assert_in_range(left, 1, SESSION_MS - MEMBERSHIP_MARGIN_MS);
     membership_free(TAKE(f->member));
     assert_string_equal(f->script.text, "assigned 0 1 2\nrevoked kept\n");
+}
+
+static void a_member_with_a_new_client_joins_again_and_counts_as_joined_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    write_password(f, "first");
+    start_member(f);
+    await(&f->script, "assigned 0\n");
+    write_password(f, "second");
+    membership_reload(f->member);
+    await(&f->script, "revoked kept\n");
+    assert_true(membership_is_joined(f->member));
+    await(&f->script, "revoked kept\nassigned 0\n");
+    assert_int_equal(clients_replaced(), 1);
+    assert_true(membership_deadline_mono_ms(f->member) > clock_mono_ms());
 }
 
 static void a_member_whose_coordinator_is_mute_leaves_in_time(void **state)
@@ -451,10 +559,14 @@ static void without_memory_nothing_is_made(void **state)
 int main(int argc, char **argv)
 {
     mock_cluster_main_if_asked(argc, argv);
+    if (crypto_start() != STATUS_OK)
+        return 1;
     const struct CMUnitTest tests[] = {
         T(what_was_written_before_and_after_the_start_is_told_in_order),
         cmocka_unit_test_setup_teardown(a_refresh_of_one_partition_is_answered_for_that_one,
                                         three_partitions, tear_down),
+        T(a_reader_goes_on_through_a_new_client_from_where_it_stood),
+        T(a_client_that_the_brokers_do_not_answer_is_no_successor),
         T(a_reader_whose_brokers_are_mute_says_so_in_time_and_stops),
         T(a_reader_goes_on_when_mute_brokers_answer_again),
         T(a_write_that_nobody_answers_makes_the_writer_lost),
@@ -463,6 +575,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             a_member_alone_gets_all_partitions_and_gives_them_back_when_it_leaves, three_partitions,
             tear_down),
+        T(a_member_with_a_new_client_joins_again_and_counts_as_joined_meanwhile),
         T(a_member_whose_coordinator_is_mute_leaves_in_time),
         cmocka_unit_test(options_that_librdkafka_refuses_are_named),
         T(without_memory_nothing_is_made),

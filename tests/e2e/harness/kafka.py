@@ -26,8 +26,8 @@ node.id={node}
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners={listeners}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+advertised.listeners={advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={directory}/log
 auto.create.topics.enable=false
@@ -50,6 +50,14 @@ log.cleaner.dedupe.buffer.size=2097152
 num.network.threads=2
 num.io.threads=4
 background.threads=2
+"""
+
+# A listener that wants a password, beside the one that does not. Not SCRAM: librdkafka before 2.6.1 repeats the nonce,
+# which Kafka 4 refuses. Source: librdkafka's CHANGELOG, 2.6.1, and pull request 4895.
+GUARDED_PROPERTIES = """
+sasl.enabled.mechanisms=PLAIN
+listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  user_bridge="{password}";
 """
 
 
@@ -82,17 +90,24 @@ class Broker:
 
     def format(self):
         self.directory.mkdir()
+        self.configure()
+        run_java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
+                 "-c", str(self.directory / "server.properties"))
+
+    def configure(self):
+        """What it goes by from its next start on."""
         combined = self.node == 1
-        listeners = f"PLAINTEXT://{self.cluster.host}:{self.port}"
+        advertised = listeners = f"PLAINTEXT://{self.cluster.host}:{self.port}"
+        if self.cluster.password:
+            advertised = listeners = f"{listeners},GUARDED://127.0.0.1:{self.cluster.guarded_port}"
         if combined:
             listeners += f",CONTROLLER://127.0.0.1:{self.controller_port}"
         count = len(self.cluster.ports)
         (self.directory / "server.properties").write_text(SERVER_PROPERTIES.format(
             roles="broker,controller" if combined else "broker", node=self.node,
-            controller_port=self.controller_port, listeners=listeners, host=self.cluster.host, port=self.port,
-            directory=self.directory, replicas=min(3, count), in_sync=2 if count >= 3 else 1))
-        run_java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID,
-                 "-c", str(self.directory / "server.properties"))
+            controller_port=self.controller_port, listeners=listeners, advertised=advertised,
+            directory=self.directory, replicas=min(3, count), in_sync=2 if count >= 3 else 1)
+            + (GUARDED_PROPERTIES.format(password=self.cluster.password) if self.cluster.password else ""))
 
     def start(self):
         with open(self.directory / "output", "ab") as output:
@@ -125,13 +140,16 @@ class Broker:
 
 
 class KafkaCluster:
-    """`host` is this machine's address that clients reach it at."""
+    """`host` is this machine's address that clients reach it at. `password`: its one broker listens at
+    `guarded_bootstrap`, too, where the user "bridge" has to know it."""
 
-    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1"):
+    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None):
         self.jvm = jvm
         self.host = host
+        self.password = password
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
-        *self.ports, controller_port = free_ports(brokers + 1)
+        *self.ports, controller_port, self.guarded_port = free_ports(brokers + 2)
+        self.guarded_bootstrap = f"127.0.0.1:{self.guarded_port}"
         self.brokers = [Broker(self, n, port, controller_port) for n, port in enumerate(self.ports, 1)]
         self._admin = None
         self.bootstrap = ",".join(f"{host}:{port}" for port in self.ports)
@@ -176,6 +194,12 @@ class KafkaCluster:
             future.result(timeout=60)
         for name in names:
             wait.until(lambda: len(self.leaders(name)) == partitions, 30, f"each partition of {name} has a leader")
+
+    def change_password(self, password):
+        """Restarts the broker, so that nobody is connected with the old one."""
+        self.password = password
+        self.brokers[0].configure()
+        self.brokers[0].restart()
 
     def topics(self):
         return {name for name in self.admin().list_topics(timeout=10).topics if not name.startswith("__")}

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <librdkafka/rdkafka.h>
 
+#include "bridge/app/cluster_settings.h"
 #include "bridge/app/configuration.h"
 #include "bridge/base/scoped.h"
 
@@ -58,9 +60,30 @@ static void what_librdkafka_refuses_is_told_at_the_place_of_the_value(void **sta
     assert_int_equal(rmdir(directory), 0);
 }
 
+static void scram_that_kafka_4_refuses_is_warned_of(void **state)
+{
+    (void)state;
+    struct property mechanism = {.name = "sasl.mechanism", .value = "SCRAM-SHA-512", .line = 3};
+    struct property plain = {.name = "security.protocol", .value = "SASL_PLAINTEXT", .line = 2};
+    struct property user = {.name = "sasl.username", .value = "bridge", .line = 4};
+    struct property password = {.name = "sasl.password", .value = "s3cr3t", .line = 5};
+    struct property raw[] = {plain, mechanism, user, password};
+    struct settings s = {.file = "bridge.yaml", .kafka_brokers = "a:1"};
+    s.kafka_raw.items = raw;
+    s.kafka_raw.len = 4;
+    CLEANUP(problems_done) struct problems problems;
+    problems_init(&problems);
+    assert_int_equal(cluster_settings_check(&s, &problems), STATUS_OK);
+    assert_int_equal(problems.errors, 0);
+    assert_int_equal(problems.len, rd_kafka_version() < 0x020601ff ? 1 : 0);
+    if (problems.len == 1)
+        assert_int_equal(problems.items[0].place.line, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scram_that_kafka_4_refuses_is_warned_of),
         cmocka_unit_test(what_librdkafka_refuses_is_told_at_the_place_of_the_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
