@@ -49,6 +49,24 @@ struct connection *connection_of(struct MHD_Connection *mhd)
     return info == NULL ? NULL : info->socket_context;
 }
 
+/* Since when a refusal is delayed. Those that came together go out one after the other, within as
+ * much time again as the delay is: what their clients send next is not in others' way all at once.
+ */
+static int64_t delayed_since(struct loop *l)
+{
+    int64_t now = clock_mono_ms(), delay_ms = l->fifos[PHASE_DELAYED].duration_ms;
+    size_t a_ms = l->shared->delayed_max / (size_t)(delay_ms + 1) + 1;
+    if (now > l->delayed_at_mono_ms) {
+        l->delayed_at_mono_ms = now;
+        l->delayed_at_once = 0;
+    } else if (l->delayed_at_once == a_ms) {
+        l->delayed_at_mono_ms++;
+        l->delayed_at_once = 0;
+    }
+    l->delayed_at_once++;
+    return l->delayed_at_mono_ms;
+}
+
 void connection_enter(struct connection *c, enum phase phase)
 {
     bool was_held = c->phase == PHASE_HELD;
@@ -62,7 +80,8 @@ void connection_enter(struct connection *c, enum phase phase)
     struct deadline_fifo *fifo = &c->loop->fifos[phase];
     if (c->half_closed && phase <= PHASE_BODY)
         fifo = &c->loop->fifos[FIFO_READ_OUT];
-    deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : fifo, clock_mono_ms());
+    int64_t since = phase == PHASE_DELAYED ? delayed_since(c->loop) : clock_mono_ms();
+    deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : fifo, since);
 }
 
 void connection_half_closed(struct connection *c)

@@ -33,8 +33,9 @@ static const int64_t turn_max_ms = 500;
  * it is looked for. */
 static const int64_t held_turn_max_ms = 10;
 
-/* How late a wrong signature beyond the limit is told so: a client that tries again at once, as a
- * broken one does, tries twice a second, and costs those who are right next to nothing.
+/* How late a wrong signature beyond the limit is told so, at least, and twice that at most: a
+ * client that tries again at once, as a broken one does, tries twice a second, and costs those who
+ * are right next to nothing.
  */
 static const int64_t refusal_delay_ms = 500;
 

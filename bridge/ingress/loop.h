@@ -21,6 +21,8 @@ struct loop {
     struct deadline_fifo fifos[FIFOS]; /* one a phase; that of PHASE_CUT stays empty */
     struct lingering lingering;
     size_t held;                     /* connections in PHASE_HELD */
+    int64_t delayed_at_mono_ms;      /* since when the latest refusal is delayed, ... */
+    size_t delayed_at_once;          /* ... and how many are since that instant */
     unsigned long long changes_seen; /* of the registry; what is held was judged by them */
     pthread_t thread;
     bool has_thread;

@@ -171,6 +171,7 @@ static void refusals_that_wait_take_nothing_of_the_budget(void **state)
     f.opt.limits.failed_signatures = (struct limit_rate){1, 1};
     f.opt.in_flight_max = 2;
     ingress_fixture_start(&f);
+    int64_t began = clock_mono_ms();
     for (size_t i = 0; i < CLIENTS; i++) {
         fds[i] = client_connect(f.port);
         assert_true(client_send_text(fds[i], BAD));
@@ -185,6 +186,7 @@ static void refusals_that_wait_take_nothing_of_the_budget(void **state)
         close(fds[i]);
     }
     assert_true(limited > 0);
+    assert_true(clock_mono_ms() - began < f.opt.deadline_ms);
     assert_metric("\nmaesn_bridge_in_flight_requests 0\n");
 }
 
