@@ -245,7 +245,8 @@ static void end_entries(struct spool_entries *list, enum spool_outcome outcome)
 static void forget_deletes(struct spool *s, size_t len)
 {
     s->deletes_len -= len;
-    memmove(s->deletes, s->deletes + len, s->deletes_len * sizeof(*s->deletes));
+    if (s->deletes_len > 0)
+        memmove(s->deletes, s->deletes + len, s->deletes_len * sizeof(*s->deletes));
     s->deletes_due_mono_ms = clock_mono_ms() + DELETE_DELAY_MS;
 }
 

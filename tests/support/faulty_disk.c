@@ -68,6 +68,8 @@ static void image_resize(struct image *image, size_t len)
 
 static void image_write(struct image *image, uint64_t offset, const uint8_t *data, size_t len)
 {
+    if (len == 0)
+        return;
     if (offset + len > image->len)
         image_resize(image, offset + len);
     memcpy(image->data + offset, data, len);
@@ -438,7 +440,8 @@ static void write_image(const struct image *image, const char *directory, const 
     snprintf(to, sizeof(to), "%s%s", directory, strrchr(path, '/'));
     FILE *f = fopen(to, "wb");
     assert(f != NULL);
-    assert(fwrite(image->data, 1, image->len, f) == image->len);
+    if (image->len > 0)
+        assert(fwrite(image->data, 1, image->len, f) == image->len);
     assert(fclose(f) == 0);
 }
 

@@ -27,6 +27,7 @@ static int teardown(void **state)
 static struct record whole_record(void)
 {
     static char names[RECORD_HEADERS_MAX][4];
+    static const uint8_t value[RECORD_HEADERS_MAX] = {0, 1, 2, 3, 0xff, 0x80, '"'};
     struct record r = {
         .topic = "maesn.dead-letter",
         .key = BYTES_LITERAL("INVOICE:acme-42"),
@@ -38,7 +39,7 @@ static struct record whole_record(void)
     for (int i = 0; i < RECORD_HEADERS_MAX; i++) {
         names[i][0] = 'h';
         names[i][1] = (char)('a' + i);
-        record_add_header(&r, names[i], bytes_of("\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", i));
+        record_add_header(&r, names[i], bytes_of(value, (size_t)i));
     }
     r.headers[3].value = (struct bytes){0};
     return r;
