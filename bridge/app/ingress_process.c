@@ -68,6 +68,7 @@ static enum status make_routes(struct ingress_process *p, const struct cluster *
         .cluster = cluster,
         .topic = s->topics_registry,
         .any_settings = p->any_topic_settings,
+        .snapshot = s->spool_directory[0] == '\0' ? NULL : s,
         .keyring_file = s->keyring_file,
         .route_key_file = s->route_key_file,
         .providers = providers_all,

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "bridge/app/registry_snapshot.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
@@ -20,17 +21,20 @@ struct registry_feed {
     struct registry_feed_options options; /* its cluster is the caller's until start */
     struct route_index *index;
     struct route_reader *reader;
-    struct compacted_topic *topic; /* NULL before the start */
+    struct compacted_topic *topic;      /* NULL before the start */
+    struct registry_snapshot *snapshot; /* NULL: none is kept, or before the start */
     struct registry *changed;
     struct gauge *loaded;
     struct gauge *entries;
     struct gauge *unreadable;
     int64_t started_at_mono_ms;
-    int32_t partitions; /* Thread: the topic's */
+    int32_t partitions; /* Thread: the topic's, these two */
+    bool is_caught_up;
     atomic_bool stopping;
 
     pthread_mutex_t lock; /* guards what follows */
     bool is_loaded;
+    bool has_snapshot; /* of which routes are served until it is loaded */
     enum status refusal;
     struct diag why;
 };
@@ -73,6 +77,12 @@ read_record(struct registry_feed *f, const struct compacted_topic_record *record
     }
 }
 
+static void note_change(struct registry_feed *f)
+{
+    if (f->snapshot != NULL)
+        registry_snapshot_note_change(f->snapshot);
+}
+
 static void on_record(void *ctx, const struct compacted_topic_record *record)
 {
     struct registry_feed *f = ctx;
@@ -94,6 +104,8 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
         break;
     }
     registry_changed(f->changed);
+    if (f->is_caught_up)
+        note_change(f);
 }
 
 static void on_caught_up(void *ctx)
@@ -105,6 +117,8 @@ static void on_caught_up(void *ctx)
     pthread_mutex_unlock(&f->lock);
     if (refused)
         return;
+    f->is_caught_up = true;
+    note_change(f);
     route_index_set_caught_up(f->index);
     registry_changed(f->changed);
     gauge_set(f->loaded, 1);
@@ -139,7 +153,7 @@ struct route_index *registry_feed_index(struct registry_feed *f)
 bool registry_feed_is_loaded(struct registry_feed *f, struct diag *diag)
 {
     pthread_mutex_lock(&f->lock);
-    bool is_loaded = f->is_loaded;
+    bool is_loaded = f->is_loaded || f->has_snapshot;
     if (!is_loaded && f->refusal != STATUS_OK)
         diag_set(diag, f->refusal, "%s", f->why.text);
     pthread_mutex_unlock(&f->lock);
@@ -175,6 +189,31 @@ enum status registry_feed_reload(struct registry_feed *f, struct diag *diag)
     return STATUS_OK;
 }
 
+/* --- the snapshot --------------------------------------------------------------------------- */
+
+static enum status load_snapshot(struct registry_feed *f, const struct keyring *route_keys,
+                                 const struct keyring *keyring)
+{
+    struct route_index *former = NULL;
+    int64_t written_at_unix_ms = 0, started = clock_mono_ms();
+    struct diag diag = {0};
+    enum status status =
+        registry_snapshot_load(f->options.snapshot, f->options.providers, route_keys, keyring,
+                               &former, &written_at_unix_ms, &diag);
+    if (status == STATUS_INVALID)
+        LOG(REGISTRY_SNAPSHOT_REFUSED, log_text("error", diag.text));
+    if (status != STATUS_OK)
+        return status == STATUS_NOMEM ? status : STATUS_OK; /* the topic will be read */
+    struct route_index_counts counts = route_index_count(former);
+    route_index_set_former_take(f->index, former);
+    f->has_snapshot = true;
+    LOG(REGISTRY_SNAPSHOT_LOADED, log_number("routes", (int64_t)counts.routes),
+        log_number("unreadable", (int64_t)counts.disabled),
+        log_number("age_ms", clock_unix_ms() - written_at_unix_ms),
+        log_number("duration_ms", clock_mono_ms() - started));
+    return STATUS_OK;
+}
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 static enum status make_parts(struct registry_feed *f, struct diag *diag)
@@ -188,6 +227,8 @@ static enum status make_parts(struct registry_feed *f, struct diag *diag)
         status = route_index_new(f->options.providers, route_keys, &f->index);
     if (status == STATUS_OK)
         status = route_reader_new(f->index, f->options.topic, keyring, &f->reader);
+    if (status == STATUS_OK && f->options.snapshot != NULL)
+        status = load_snapshot(f, route_keys, keyring);
     return status;
 }
 
@@ -239,7 +280,11 @@ enum status registry_feed_start(struct registry_feed *f, struct registry *change
     };
     f->changed = changed;
     f->started_at_mono_ms = clock_mono_ms();
-    enum status status = compacted_topic_new(&opt, &f->topic, diag);
+    enum status status = STATUS_OK;
+    if (f->options.snapshot != NULL)
+        status = registry_snapshot_new(f->options.snapshot, &f->snapshot);
+    if (status == STATUS_OK)
+        status = compacted_topic_new(&opt, &f->topic, diag);
     f->options.cluster = NULL; /* the caller's, no longer needed */
     return status;
 }
@@ -249,6 +294,7 @@ void registry_feed_stop(struct registry_feed *f)
     atomic_store(&f->stopping, true);
     if (f->topic != NULL)
         compacted_topic_free(TAKE(f->topic));
+    registry_snapshot_free(TAKE(f->snapshot)); /* after the topic, which tells it of changes */
 }
 
 void registry_feed_free(struct registry_feed *f)

@@ -7,6 +7,7 @@
 struct provider;
 struct registry;
 struct route_index;
+struct settings;
 
 struct registry_feed;
 
@@ -15,6 +16,8 @@ struct registry_feed_options {
     const struct cluster *cluster;
     const char *topic;
     bool any_settings; /* as compacted_topic_options has it */
+    const struct settings
+        *snapshot; /* whose spool.directory has the snapshot; NULL: none is kept */
     const char *keyring_file;
     const char *route_key_file;
     const struct provider *const *providers; /* NULL-terminated */
@@ -41,7 +44,8 @@ enum status registry_feed_start(struct registry_feed *f, struct registry *change
  * faulty: the former keys stay, diag says where. STATUS_NOMEM. */
 enum status registry_feed_reload(struct registry_feed *f, struct diag *diag) MUST_CHECK;
 
-/* Whether the end of every partition was met once; diag says what is missing. Thread: any. */
+/* Whether the end of every partition was met once, or a snapshot is in force until then; diag says
+ * what is missing. Thread: any. */
 bool registry_feed_is_loaded(struct registry_feed *f, struct diag *diag);
 
 /* STATUS_OK, or why the topic is not read, or no longer: STATUS_INVALID it is not compact-only, or

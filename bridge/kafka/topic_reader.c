@@ -260,6 +260,11 @@ uint64_t topic_reader_passed(const struct topic_reader *r)
     return r->passed + (uint64_t)(p->next - p->beginning);
 }
 
+int32_t topic_reader_partitions(const struct topic_reader *r)
+{
+    return r->partitions_len;
+}
+
 int64_t topic_reader_beginning(const struct topic_reader *r, int32_t partition)
 {
     return partition >= 0 && partition < r->partitions_len ? r->partitions[partition].beginning

@@ -41,5 +41,7 @@ enum status topic_reader_next(struct topic_reader *r, int64_t until_mono_ms,
 uint64_t topic_reader_total(const struct topic_reader *r);
 uint64_t topic_reader_passed(const struct topic_reader *r);
 
+int32_t topic_reader_partitions(const struct topic_reader *r);
+
 /* Where the partition begins: older records are gone. INT64_MAX when there is no such partition. */
 int64_t topic_reader_beginning(const struct topic_reader *r, int32_t partition);

@@ -30,6 +30,7 @@ struct route_index {
     struct entry **slots; /* open addressing, linear probing; NULL: free */
     size_t mask;          /* slots - 1; at most three quarters of them are taken */
     struct route_index_counts counts;
+    struct route_index *former; /* NULL: none, or no longer */
 };
 
 DEFINE_CLEANUP(struct secret *, secret_unref)
@@ -256,12 +257,29 @@ static enum route_lookup find_ours(const struct route_index *x, const char *path
     return usable ? ROUTE_FOUND : ROUTE_NOT_YET;
 }
 
+/* What is no longer, or not yet, in it may be in the topic: only what is there counts. */
+static bool find_in_former(struct route_index *former, const char *path, int64_t now_unix_ms,
+                           struct route **ret)
+{
+    struct route *route = NULL;
+    if (route_index_find(former, path, now_unix_ms, &route) == ROUTE_FOUND) {
+        *ret = route;
+        return true;
+    }
+    route_unref(route);
+    return false;
+}
+
 enum route_lookup route_index_find(struct route_index *x, const char *path, int64_t now_unix_ms,
                                    struct route **ret)
 {
     *ret = NULL;
     pthread_rwlock_rdlock(&x->lock);
     struct callback_url_match match;
+    if (x->former != NULL && find_in_former(x->former, path, now_unix_ms, ret)) {
+        pthread_rwlock_unlock(&x->lock);
+        return ROUTE_FOUND;
+    }
     enum route_lookup lookup = x->counts.caught_up ? ROUTE_UNKNOWN : ROUTE_NOT_YET;
     if (callback_url_match_path(path, x->route_keys, &match) != STATUS_OK)
         lookup = ROUTE_NOT_YET; /* memory is short */
@@ -299,6 +317,7 @@ void route_index_free(struct route_index *x)
     for (size_t slot = 0; slot <= x->mask; slot++)
         entry_free(x->slots[slot]);
     free(x->slots);
+    route_index_free(x->former);
     keyring_unref(x->route_keys);
     pthread_rwlock_destroy(&x->lock);
     free(x);
@@ -309,15 +328,28 @@ void route_index_set_keys(struct route_index *x, const struct keyring *route_key
     pthread_rwlock_wrlock(&x->lock);
     struct keyring *former = x->route_keys;
     x->route_keys = keyring_ref(route_keys);
+    if (x->former != NULL)
+        route_index_set_keys(x->former, route_keys);
     pthread_rwlock_unlock(&x->lock);
     keyring_unref(former);
+}
+
+void route_index_set_former_take(struct route_index *x, struct route_index *former)
+{
+    pthread_rwlock_wrlock(&x->lock);
+    struct route_index *replaced = x->former;
+    x->former = former;
+    pthread_rwlock_unlock(&x->lock);
+    route_index_free(replaced);
 }
 
 void route_index_set_caught_up(struct route_index *x)
 {
     pthread_rwlock_wrlock(&x->lock);
     x->counts.caught_up = true;
+    struct route_index *former = TAKE(x->former);
     pthread_rwlock_unlock(&x->lock);
+    route_index_free(former);
 }
 
 struct route_index_counts route_index_count(struct route_index *x)

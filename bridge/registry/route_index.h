@@ -38,6 +38,11 @@ void route_index_remove(struct route_index *x, const struct callback_url *u);
 /* Other route keys, after their file has changed. */
 void route_index_set_keys(struct route_index *x, const struct keyring *route_keys);
 
+/* Until it has caught up, what it does not know for sure is looked up in this one, which is what
+ * was known before the start: routes that are there are found, all others are not yet known. Then
+ * this one is freed, and nothing of it counts any more. Owns: takes it. */
+void route_index_set_former_take(struct route_index *x, struct route_index *former);
+
 /* The end of every partition was met once: from now on what is not there is unknown. */
 void route_index_set_caught_up(struct route_index *x);
 

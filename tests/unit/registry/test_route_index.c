@@ -122,6 +122,47 @@ static void a_route_follows_its_records(void **state)
     route_index_free(x);
 }
 
+static void until_it_has_caught_up_what_was_known_before_is_found(void **state)
+{
+    (void)state;
+    struct route_index *x = NULL, *former = new_index();
+    assert_int_equal(route_index_new(providers, keys_a, &x), STATUS_OK);
+    struct route_record kept = record("maesn/kept/all/all", ROUTE_ACTIVE);
+    struct route_record gone = record("maesn/gone/all/all", ROUTE_ACTIVE);
+    struct route_record never = record("maesn/never/all/all", ROUTE_ACTIVE);
+    struct route_record unreadable = record("maesn/unreadable/all/all", ROUTE_ACTIVE);
+    assert_int_equal(route_index_apply(former, &kept), STATUS_OK);
+    assert_int_equal(route_index_apply(former, &gone), STATUS_OK);
+    assert_int_equal(route_index_disable(former, &unreadable.url), STATUS_OK);
+    route_index_set_former_take(x, former);
+
+    assert_int_equal(look_up(x, path_of(&kept.url, keys_a)), ROUTE_FOUND);
+    assert_int_equal(look_up(x, path_of(&gone.url, keys_a)), ROUTE_FOUND);
+    /* It may have come meanwhile: never 404. */
+    assert_int_equal(look_up(x, path_of(&never.url, keys_a)), ROUTE_NOT_YET);
+    assert_int_equal(look_up(x, path_of(&unreadable.url, keys_a)), ROUTE_NOT_YET);
+    assert_int_equal(look_up(x, "/in/maesn/foreign"), ROUTE_NOT_YET);
+
+    /* An older record of the topic does not put off what is known. */
+    struct route_record older = record("maesn/kept/all/all", ROUTE_PENDING);
+    assert_int_equal(route_index_apply(x, &older), STATUS_OK);
+    struct route *r = NULL;
+    assert_int_equal(route_index_find(x, path_of(&kept.url, keys_a), now, &r), ROUTE_FOUND);
+    assert_int_equal(r->state, ROUTE_ACTIVE);
+    route_unref(r);
+
+    /* The keys of its paths follow those of the index. */
+    route_index_set_keys(x, keys_b);
+    assert_int_equal(look_up(x, path_of(&kept.url, keys_b)), ROUTE_FOUND);
+    route_index_set_keys(x, keys_a);
+
+    assert_int_equal(route_index_apply(x, &kept), STATUS_OK);
+    route_index_set_caught_up(x);
+    assert_int_equal(look_up(x, path_of(&kept.url, keys_a)), ROUTE_FOUND);
+    assert_int_equal(look_up(x, path_of(&gone.url, keys_a)), ROUTE_UNKNOWN);
+    route_index_free(x);
+}
+
 /* Each row is a path for which there is no route. */
 static void an_unknown_path_is_judged_by_its_token_and_age(void **state)
 {
@@ -493,6 +534,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_route_is_made_of_its_record),
         cmocka_unit_test(a_route_follows_its_records),
+        cmocka_unit_test(until_it_has_caught_up_what_was_known_before_is_found),
         cmocka_unit_test(an_unknown_path_is_judged_by_its_token_and_age),
         cmocka_unit_test(nothing_is_unknown_before_the_end_of_the_topic_was_met),
         cmocka_unit_test(a_known_path_with_a_wrong_token_is_unknown),
