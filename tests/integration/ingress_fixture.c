@@ -125,6 +125,7 @@ static void note_records(struct fake_sink *s, const struct publication *pub)
 {
     s->taken++;
     s->records += pub->records_len;
+    s->last_due_mono_ms = pub->due_mono_ms;
     struct bytes value = pub->records[pub->records_len - 1].value;
     s->last_value_len = value.len;
     size_t len = value.len < sizeof(s->last_value) ? value.len : sizeof(s->last_value) - 1;

@@ -23,6 +23,7 @@ struct fake_sink {
     size_t abandoned;       /* of those reported */
     char last_value[65536]; /* of the last record, as a string */
     size_t last_value_len;
+    int64_t last_due_mono_ms; /* of the last publication */
 };
 
 struct ingress_fixture {

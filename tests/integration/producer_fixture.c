@@ -124,6 +124,14 @@ struct outcome *fixture_publish(struct fixture *f, const char *key, const char *
     return o;
 }
 
+struct outcome *fixture_publish_to(struct event_sink *sink, const char *key, const char *value)
+{
+    struct outcome *o = outcome_new(key, value, 1);
+    o->published_at_mono_ms = clock_mono_ms();
+    o->accepted = event_sink_publish(sink, &o->pub);
+    return o;
+}
+
 static bool is_done(void *ctx)
 {
     struct outcome *o = ctx;

@@ -40,6 +40,9 @@ size_t fixture_done(struct fixture *f);
  * one. */
 struct outcome *fixture_publish(struct fixture *f, const char *key, const char *value, size_t len);
 
+/* One record, to a sink that may stand before the producer's. */
+struct outcome *fixture_publish_to(struct event_sink *sink, const char *key, const char *value);
+
 /* Waits until on_done was called. Fails the test after timeout_ms. */
 enum status outcome_wait(struct outcome *o, int64_t timeout_ms);
 

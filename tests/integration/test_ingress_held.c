@@ -132,6 +132,7 @@ static void waiting_for_the_secret_and_for_the_sink_share_one_deadline(void **st
     fake_sink_await(&f.sink, 1);
     assert_int_equal(code_of(fd), 503);
     assert_in_range(clock_mono_ms() - from, 1499, 2400);
+    assert_in_range(f.sink.last_due_mono_ms - from, 1500, 2400); /* the sink knew */
     ingress_fixture_done(&f);
     assert_int_equal(f.sink.abandoned, 1);
 }
