@@ -1,11 +1,14 @@
 """`replay`: dead letters become what the ingress would make of them today, each once, whatever happens to the runs."""
 
+import asyncio
 import datetime
 import hashlib
 import hmac
 import json
+import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -13,7 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from harness import consumers, wait
-from harness.bridge import PATH, SECRET, route
+from harness.bridge import PATH, SECRET, Bridge, route, run
 from harness.dead_letters import Replay, kill_when, letter, produce, reported, same_record
 from harness.sender import Connection, encode, event, post, request
 from test_contract import check
@@ -314,8 +317,6 @@ MONEYBIRD_PATH = "/in/moneybird/bakery/by-hand"
 
 def push(bridge, body, delivery):
     """A signed push of Moneybird's."""
-    import asyncio
-
     now = str(int(time.time()))
     signature = hmac.new(SECRET.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
 
@@ -398,6 +399,22 @@ def test_a_record_that_is_no_letter_is_told_about_and_left(replay, bridge):
     assert replay.execute("--account", "acme-42")["unreadable"] == 0
 
 
+def test_a_terminal_sees_how_far_it_is_and_a_pipe_does_not(replay, bridge):
+    produce(replay.cluster, replay.letters_topic, filed(real_letter(replay, bridge), bodies_of(1200)))
+    ours, theirs = os.openpty()
+    try:
+        done = subprocess.run([*Bridge(replay.config, ("replay",)).command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=theirs, text=True, timeout=60)
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0
+    assert "\r100 %  1201 letters read, 1200 to replay" in shown and shown.endswith("\r\x1b[K")
+    assert "\r" not in done.stdout
+    assert replay.run().stderr == ""
+
+
 @pytest.mark.parametrize("options, said", [
     (("--reason", "notjson"), 'did you mean "not-json"?'),
     (("--since", "yesterday"), "an RFC 3339 date-time"),
@@ -418,7 +435,6 @@ def test_a_cluster_that_is_away_or_lacks_the_topic_exits_69(kafka, start_bridge)
 
 
 def test_topics_apply_makes_the_topic_of_marks_as_replay_does(replay, bridge):
-    from harness.bridge import run
     assert run("topics", "apply", "--config", bridge.config.file).returncode == 0
     assert replay.marks_topic in replay.cluster.topics()
     assert run("topics", "plan", "--config", bridge.config.file).returncode == 0
