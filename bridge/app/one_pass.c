@@ -151,6 +151,11 @@ static int64_t patience_ms(const struct one_pass *p)
     return joining_max_ms + p->options.settings->reconciler_session_timeout_ms;
 }
 
+static bool is_cancelled(const struct one_pass *p)
+{
+    return p->options.is_cancelled != NULL && p->options.is_cancelled(p->options.ctx);
+}
+
 /* Whether there is nothing left to wait for. Errors: as one_pass_await(). */
 static enum status look(struct one_pass *p, bool *ret_is_done, struct diag *diag)
 {
@@ -165,6 +170,8 @@ static enum status look(struct one_pass *p, bool *ret_is_done, struct diag *diag
         status = p->report.status;
     else if (*ret_is_done)
         status = STATUS_OK;
+    else if (is_cancelled(p))
+        status = diag_set(diag, STATUS_BUSY, "interrupted");
     else if (p->is_shared)
         status = diag_set(diag, STATUS_BUSY, "a reconciler, or another command, has joined");
     else if (is_silent)
@@ -207,8 +214,7 @@ enum status one_pass_await(struct one_pass *p, struct diag *diag)
 
 struct again {
     struct one_pass *pass;
-    bool also_unchanged;
-    bool (*wants)(void *ctx, size_t index);
+    enum one_pass_again (*wants)(void *ctx, size_t index);
     void *ctx;
     size_t changed;
 };
@@ -219,7 +225,8 @@ static void wake(struct again *a, size_t index)
     struct reported_account *reported = &p->report.accounts[index];
     struct reconciler_account *account =
         reconciler_accounts_find(p->modules.accounts, reported->id);
-    if (!a->wants(a->ctx, index))
+    enum one_pass_again when = a->wants(a->ctx, index);
+    if (when == ONE_PASS_NOT_AGAIN)
         return;
     if (account == NULL) {
         pass_report_take_gone(&p->report, reported);
@@ -228,7 +235,7 @@ static void wake(struct again *a, size_t index)
     }
     bool is_changed = account->changes != reported->changes;
     a->changed += is_changed;
-    if (!is_changed && !a->also_unchanged)
+    if (!is_changed && when == ONE_PASS_AGAIN_IF_CHANGED)
         return;
     reported->changes = account->changes;
     if (!reconciler_accounts_can_read(account, NULL))
@@ -246,10 +253,10 @@ static void wake_all(void *ctx)
     end_report(a->pass);
 }
 
-size_t one_pass_again(struct one_pass *p, bool also_unchanged,
-                      bool (*wants)(void *ctx, size_t index), void *ctx)
+size_t one_pass_again(struct one_pass *p, enum one_pass_again (*wants)(void *ctx, size_t index),
+                      void *ctx)
 {
-    struct again a = {p, also_unchanged, wants, ctx, 0};
+    struct again a = {p, wants, ctx, 0};
     task_loop_call(p->modules.loop, wake_all, &a);
     return a.changed;
 }

@@ -22,6 +22,8 @@ struct one_pass_options {
     /* So many of all have had their pass; several times a second. May be NULL. Thread: the one that
      * waits. */
     void (*on_progress)(void *ctx, size_t ended, size_t all);
+    /* Whether to give up, asked as often. May be NULL. Thread: likewise. */
+    bool (*is_cancelled)(void *ctx);
     void *ctx;
 };
 
@@ -34,16 +36,22 @@ enum status one_pass_new(const struct one_pass_options *opt, struct one_pass **r
                          struct diag *diag) MUST_CHECK;
 
 /* Waits until each account has had its pass.
- * Errors: STATUS_BUSY others have joined the group: not every account had its pass.
+ * Errors: STATUS_BUSY others have joined the group, or it was cancelled: not every account had its
+ *         pass.
  *         STATUS_INVALID, STATUS_UNAVAILABLE as one_pass_new(), found out later. STATUS_NOMEM.
  */
 enum status one_pass_await(struct one_pass *p, struct diag *diag) MUST_CHECK;
 
-/* Plans again, for one_pass_await() to wait for, the accounts of the report whose index `wants`
- * takes: those whose records have changed since, or also the others. Returns how many have changed.
- * Only of passes that plan. */
-size_t one_pass_again(struct one_pass *p, bool also_unchanged,
-                      bool (*wants)(void *ctx, size_t index), void *ctx);
+enum one_pass_again {
+    ONE_PASS_NOT_AGAIN = 0,
+    ONE_PASS_AGAIN_IF_CHANGED, /* if the account's records have changed since */
+    ONE_PASS_AGAIN,
+};
+
+/* Plans again, for one_pass_await() to wait for: `wants` is asked for each account, by its index in
+ * the report. Returns how many of those it wants have changed. Only of passes that plan. */
+size_t one_pass_again(struct one_pass *p, enum one_pass_again (*wants)(void *ctx, size_t index),
+                      void *ctx);
 
 /* What the account could take over; *ret_url is what it is for.
  * Errors: STATUS_INVALID it could not, or is not declared; diag says why. STATUS_NOMEM. */

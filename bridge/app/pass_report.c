@@ -282,6 +282,17 @@ bool pass_report_has_work(const struct reported_account *account)
     return false;
 }
 
+bool pass_report_is_under_way(const struct reported_account *account)
+{
+    for (size_t i = 0; i < account->steps_len; i++) {
+        const struct reported_step *step = &account->steps[i];
+        if (step->action == PLAN_WAIT &&
+            (step->reason == REASON_UNCERTAIN || step->reason == REASON_NO_REPLACEMENT))
+            return true;
+    }
+    return false;
+}
+
 bool pass_report_has_difference(const struct reported_account *account)
 {
     for (size_t i = 0; i < account->steps_len; i++)

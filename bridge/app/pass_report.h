@@ -89,6 +89,8 @@ void pass_report_drop_work(struct reported_account *account);
 /* Whether the account's owner can do something at once, which changes something. */
 bool pass_report_is_work(const struct reported_step *step);
 bool pass_report_has_work(const struct reported_account *account);
+/* Whether a POST of its owner seems to be under way. */
+bool pass_report_is_under_way(const struct reported_account *account);
 bool pass_report_has_difference(const struct reported_account *account);
 
 /* Whether the account's state could not be determined. */

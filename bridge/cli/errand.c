@@ -1,6 +1,7 @@
 #include "bridge/cli/errand.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,11 +25,38 @@ static const size_t request_max = 16384;
 DEFINE_CLEANUP(struct topic_table *, topic_table_close)
 DEFINE_CLEANUP(struct request_record *, request_record_free)
 
+/* --- signals ---------------------------------------------------------------------------------- */
+
+/* SIGINT or SIGTERM came. What is under way here is ended and the group left, so that reconcilers
+ * need not wait for the end of a session; a second one ends the program at once. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    is_interrupted = 1;
+}
+
+static void heed_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+static bool is_cancelled(void *ctx)
+{
+    (void)ctx;
+    return is_interrupted != 0;
+}
+
 /* --- what is told meanwhile ------------------------------------------------------------------- */
 
 struct telling {
     struct errand *errand;
     struct progress_line progress;
+    bool also_unchanged; /* accounts are planned again */
 };
 
 /* A line for an account that is done, once. */
@@ -93,6 +121,7 @@ static enum status start_pass(struct errand *e, bool only_plans, struct telling 
         .account = e->account,
         .request = &e->request,
         .on_progress = only_plans ? NULL : on_progress,
+        .is_cancelled = is_cancelled,
         .ctx = telling,
     };
     one_pass_free(TAKE(e->pass));
@@ -104,7 +133,7 @@ static enum status start_pass(struct errand *e, bool only_plans, struct telling 
 
 static enum status do_it(struct errand *e, struct diag *diag)
 {
-    struct telling telling = {e, {.what = "accounts done"}};
+    struct telling telling = {.errand = e, .progress = {.what = "accounts done"}};
     e->members = 0;
     enum status status = start_pass(e, false, &telling, diag);
     progress_line_clear(&telling.progress);
@@ -233,10 +262,25 @@ static enum status mark_all(struct errand *e, size_t *ret_asked)
     return status;
 }
 
-static bool is_awaited(void *ctx, size_t index)
+static enum one_pass_again wants_again(void *ctx, size_t index)
 {
     const struct telling *t = ctx;
-    return t->errand->accounts[index].is_awaited;
+    const struct errand_account *m = &t->errand->accounts[index];
+    if (!m->is_awaited)
+        return ONE_PASS_NOT_AGAIN;
+    return t->also_unchanged || m->is_doubted ? ONE_PASS_AGAIN : ONE_PASS_AGAIN_IF_CHANGED;
+}
+
+/* Whether the owner has more to do, as it seems. A list that was made in the middle of a pass may
+ * lack what the registry has since: what then waits is looked at once more. */
+static bool is_open(const struct reported_account *account, struct errand_account *m)
+{
+    if (pass_report_is_unknown(account) || pass_report_has_work(account) ||
+        pass_report_is_under_way(account))
+        return true;
+    bool was_doubted = m->is_doubted;
+    m->is_doubted = pass_report_has_difference(account);
+    return m->is_doubted && !was_doubted;
 }
 
 /* Takes note of those that are done. Returns how many are still awaited. */
@@ -250,10 +294,7 @@ static size_t take_notes(struct telling *t)
     for (size_t i = 0; i < e->len; i++) {
         const struct reported_account *account = &report->accounts[i];
         struct errand_account *m = &e->accounts[i];
-        bool is_open = pass_report_is_unknown(account) || pass_report_has_work(account);
-        if (adopts)
-            is_open = !is_adopted;
-        m->is_awaited = m->is_awaited && is_open;
+        m->is_awaited = m->is_awaited && (adopts ? !is_adopted : is_open(account, m));
         awaited += m->is_awaited;
         tell_account(t, account, i);
     }
@@ -280,8 +321,8 @@ static enum status watch(struct telling *t, struct diag *diag)
     for (all = awaited; awaited > 0;) {
         (void)poll(NULL, 0, look_ms);
         /* Not every step leaves a trace in the registry. */
-        bool also_unchanged = is_due(&planned_mono_ms, timeout_ms / 2);
-        size_t before = awaited, changed = one_pass_again(e->pass, also_unchanged, is_awaited, t);
+        t->also_unchanged = is_due(&planned_mono_ms, timeout_ms / 2);
+        size_t before = awaited, changed = one_pass_again(e->pass, wants_again, t);
         enum status status = one_pass_await(e->pass, diag);
         awaited = take_notes(t);
         progress_line_draw(&t->progress, all - awaited, all);
@@ -301,7 +342,7 @@ static enum status watch(struct telling *t, struct diag *diag)
 
 static enum status follow(struct errand *e, struct diag *diag)
 {
-    struct telling telling = {e, {.what = "accounts done"}};
+    struct telling telling = {.errand = e, .progress = {.what = "accounts done"}};
     size_t asked = 0;
     enum status status = start_pass(e, true, &telling, diag);
     if (status == STATUS_OK)
@@ -320,8 +361,10 @@ enum status errand_run(struct errand *e, struct diag *diag)
 {
     enum status status = STATUS_BUSY;
     struct diag why = {0};
-    for (int turn = 0; status == STATUS_BUSY && turn < turns_max; turn++) {
+    heed_signals();
+    for (int turn = 0; status == STATUS_BUSY && turn < turns_max && !is_interrupted; turn++) {
         why = (struct diag){0};
+        one_pass_free(TAKE(e->pass)); /* or it would count itself */
         status = registry_access_members(e->access, &e->members, &why);
         if (status == STATUS_OK)
             status = e->members == 0 ? do_it(e, &why) : follow(e, &why);

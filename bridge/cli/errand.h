@@ -10,6 +10,7 @@
 struct errand_account {
     bool is_asked;   /* its owner was, or it is done here */
     bool is_awaited; /* it has work that was not seen done yet */
+    bool is_doubted; /* something else was seen that waits: maybe of what was just being done */
     bool is_told;    /* a line was printed */
     size_t created, deleted, activated;
 };
@@ -31,6 +32,7 @@ struct errand {
 };
 
 /* Does it, or sees that it is done. The caller ends it with errand_done(), also after an error.
- * Errors: as one_pass_await(); STATUS_BUSY: reconcilers came and went. */
+ * Errors: as one_pass_await(); STATUS_BUSY: reconcilers came and went, or SIGINT or SIGTERM came.
+ */
 enum status errand_run(struct errand *e, struct diag *diag) MUST_CHECK;
 void errand_done(struct errand *e);

@@ -64,7 +64,7 @@ const struct command plan_command = {
         "and with the registry, and changes nothing; reconcilers may run.\n"
         "\n"
         "  + create, ~ replace or activate, - retire or delete\n"
-        "  ! what the bridge cannot mend by itself: blocked, invalid, refused, withheld, unknown\n"
+        "  ! what needs somebody: blocked, invalid, refused, withheld, unknown\n"
         "  . what waits, or is left as it is\n"
         "\n"
         "Waiting for an overlap or a grace, and what the policy `upsert-only` leaves, are no\n"

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import urllib.request
 import uuid
@@ -288,6 +289,38 @@ def test_when_the_reconciler_dies_meanwhile_apply_does_it_itself(make_world, mae
     assert one.plan() == ["1 of 1 account is as it should be"]
 
 
+def test_a_reconciler_that_starts_meanwhile_takes_over(make_world, maesn):
+    names = [f"tenant-{i}" for i in range(6)]
+    one = make_world([account(name, "lexware-office", INVOICES) for name in names], {"http": {"timeout_ms": 15000}})
+    maesn.fault = lambda request: "hold" if request.method == "POST" else None
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(one.apply_json)
+        wait.until(lambda: maesn.asked("POST"), 40, "it has begun")
+        one.world.start()
+        maesn.fault = lambda request: None
+        maesn.released.set()
+        told = applying.result(timeout=100)
+    assert told["reconcilers"] == 1 and told["exit_code"] == 0
+    # What was under way when it gave up is an orphan, looked for twice: the reconciler deals with it.
+    one.world.await_settled(*names, count=12, seconds=60)
+    assert one.world.bridges[0].stop() == 0
+
+
+def test_an_interrupted_apply_leaves_the_group_at_once(make_world, maesn):
+    one = make_world([account("acme-42", "lexware-office", INVOICES)], {"reconciler": {"session_timeout_ms": 60000}})
+    maesn.fault = lambda request: "hold" if request.method == "POST" else None
+    process = subprocess.Popen([str(environment.BINARY), "apply", "--config", str(one.world.config.file)],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait.until(lambda: maesn.asked("POST"), 40, "it has begun")
+    process.send_signal(signal.SIGINT)
+    assert "interrupted" in process.communicate(timeout=30)[1] and process.returncode == 1
+    maesn.fault = lambda request: None
+    maesn.released.set()
+    one.world.start()  # within its seconds, not after a session
+    one.world.await_settled("acme-42", count=2, seconds=40)
+    assert one.world.bridges[0].stop() == 0
+
+
 def test_a_reconciler_that_does_not_come_further_is_given_up(make_world, maesn):
     one = make_world([account("acme-42", "lexware-office", INVOICES)],
                      {"reconciler": {"interval_s": 3600}, "http": {"timeout_ms": 1500}})
@@ -380,6 +413,27 @@ def test_a_rotation_replaces_what_is_there_and_nothing_else(make_world, maesn, r
     assert not secrets_held(one)[0].keys() & after.keys()
     if runs:
         assert one.world.bridges[0].stop() == 0
+
+
+def test_a_rotation_is_not_done_before_its_answers_are(make_world, maesn):
+    """While a POST is under way, what there is to see is an intent, not that anything is left to do."""
+    one = make_world([account("acme-42", "lexware-office", INVOICES)], {"reconciler": {"interval_s": 3600}})
+    one.world.start()
+    one.world.await_settled("acme-42", count=2)
+    before = secrets_held(one)[0].keys()
+    maesn.fault = lambda request: "hold" if request.method == "POST" else None
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        posts = len(maesn.asked("POST"))
+        rotating = pool.submit(one.apply_json, command=("subscriptions", "rotate", "acme-42"))
+        wait.until(lambda: len(maesn.asked("POST")) > posts, 40, "the reconciler was asked")
+        seen = len(maesn.asked("GET"))
+        wait.until(lambda: len(maesn.asked("GET")) >= seen + 3, 40, "it was looked at again and again")
+        assert not rotating.done()
+        maesn.released.set()
+        told = rotating.result(timeout=100)
+    assert [(a["result"], a["created"]) for a in told["accounts"]] == [("done", 2)]
+    assert len(secrets_held(one)[0]) == 2 and not secrets_held(one)[0].keys() & before
+    assert one.world.bridges[0].stop() == 0
 
 
 def test_what_cannot_be_rotated_is_1_and_wrong_use_64(make_world, maesn):
