@@ -17,7 +17,6 @@ from harness.kafka import KafkaCluster  # noqa: E402
 from harness.reconciler import World, account  # noqa: E402
 
 SUBSCRIPTIONS = 3
-PARTITIONS = 8
 TENTHS = 10
 # What a World has shorter, for tests, is here as the product has it.
 DEFAULTS = {"second_look_s": 30, "pending_ttl_s": 600, "delete_delay_s": 600, "overlap_s": 60, "retire_grace_s": 86400,
@@ -84,9 +83,9 @@ def restart(world, crowd, bridge, count):
     return bridge, seconds, loaded["duration_ms"] / 1000
 
 
-def measure(cluster, count, interval_s):
+def measure(cluster, count, interval_s, partitions):
     crowd = Crowd()
-    world = World(cluster, crowd, f"bench-{count}", accounts_of(count), {"reconciler": {**DEFAULTS, "interval_s": interval_s}}, PARTITIONS)
+    world = World(cluster, crowd, f"bench-{count}", accounts_of(count), {"reconciler": {**DEFAULTS, "interval_s": interval_s}}, partitions)
     try:
         bridge, first_s, methods = first_pass(world, crowd, count)
         first_cpu, peak = cpu_seconds(bridge.pid), memory_mib(bridge.pid, "VmHWM")
@@ -142,12 +141,13 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--accounts", default="1,1000,10000", help="how many, one run each (default 1,1000,10000)")
     arguments.add_argument("--interval", type=int, default=60, help="seconds (default 60; the product's is 900)")
+    arguments.add_argument("--partitions", type=int, default=8, help="of the registry, all led by one (default 8)")
     parsed = arguments.parse_args()
     with KafkaCluster(1, jvm=("-Xmx1g",)) as cluster:
-        rows = [measure(cluster, int(count), parsed.interval) for count in parsed.accounts.split(",")]
+        rows = [measure(cluster, int(count), parsed.interval, parsed.partitions) for count in parsed.accounts.split(",")]
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     print(f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), Linux {platform.release()}; reconciler, provider"
-          f" and one Kafka 4.3.0 broker on them; {SUBSCRIPTIONS} subscriptions an account, {PARTITIONS} partitions,"
+          f" and one Kafka 4.3.0 broker on them; {SUBSCRIPTIONS} subscriptions an account, {parsed.partitions} partitions,"
           f" reconciler.interval_s {parsed.interval}\n")
     print_first_pass(rows)
     print_steady(rows)
