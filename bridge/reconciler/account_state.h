@@ -2,7 +2,8 @@
  *
  * The registry's part is filled by whoever reads the partition, before the first pass, and then by
  * the passes themselves, after each commit. The rest is lost with the process, and may be: it saves
- * calls, no decision about what exists rests on it.
+ * calls, no decision about what exists rests on it. What was refused for good is in the record,
+ * too: refusals.h.
  */
 #pragma once
 

@@ -48,6 +48,7 @@
 
 #include "bridge/base/scoped.h"
 #include "bridge/reconciler/pass_state.h"
+#include "bridge/reconciler/refusals.h"
 
 int64_t pass_now_unix_ms(const struct pass *p)
 {
@@ -101,7 +102,7 @@ static enum status compare_configuration(struct pass *p)
         memcpy(p->state->configuration, configuration, sizeof(configuration));
         account_state_forget_setbacks(p->state);
     }
-    return status;
+    return status == STATUS_OK ? refusals_recall(p->state, pass_now_unix_ms(p)) : status;
 }
 
 /* Whether the declaration can be carried out; otherwise the pass has ended. */

@@ -1,5 +1,6 @@
 /* The second stage of a pass: the plan, and the commit of what it says, with every intent. */
 #include "bridge/reconciler/pass_state.h"
+#include "bridge/reconciler/refusals.h"
 
 #include <assert.h>
 
@@ -25,6 +26,9 @@ static enum status collect_account(struct pass *p)
     if (old != NULL && is_finished_with(p))
         return pass_commit_add_account(p, old, true);
     struct account_record r = pass_standing(p, ACCOUNT_OK, NULL);
+    enum status status = refusals_keep(p->state, p->planned, pass_now_unix_ms(p), &r);
+    if (status != STATUS_OK)
+        return status;
     if (old == NULL ? p->desired.wanted_len == 0 && p->state->routes_len == 0 && p->plan.len == 0
                     : account_record_equal(old, &r))
         return STATUS_OK;

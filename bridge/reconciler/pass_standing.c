@@ -21,6 +21,8 @@ struct account_record pass_standing(const struct pass *p, enum account_status st
     if (old == NULL)
         return r;
 
+    r.refused = old->refused;
+    memcpy(r.configuration, old->configuration, sizeof(r.configuration));
     if (strcmp(old->fingerprint, p->fingerprint) == 0)
         r.key_since_unix_ms = old->key_since_unix_ms;
     if (old->status == status)
@@ -79,8 +81,8 @@ void pass_end_invalid(struct pass *p)
 bool pass_is_revoked(const struct pass *p)
 {
     const struct account_record *r = p->state->record;
-    return r != NULL && strcmp(r->fingerprint, p->fingerprint) == 0 && r->status == ACCOUNT_OK &&
-           p->state->revoked_at_unix_ms > r->key_since_unix_ms &&
+    return r != NULL && strcmp(r->fingerprint, p->fingerprint) == 0 &&
+           r->status != ACCOUNT_BLOCKED && p->state->revoked_at_unix_ms > r->key_since_unix_ms &&
            p->state->revoked_at_unix_ms > r->status_since_unix_ms;
 }
 

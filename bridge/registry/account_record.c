@@ -33,6 +33,8 @@ static const struct record_field fields[] = {
      STATUSES},
     {"reason", TEXT(reason, false)},
     {"status_since_unix_ms", INSTANT(status_since_unix_ms)},
+    {"refused", TEXT(refused, false)},
+    {"configuration", CHARS(configuration, false)},
 };
 
 static const struct record_form form = {"account record", sizeof(struct account_record), fields,

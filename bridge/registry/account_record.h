@@ -30,6 +30,8 @@ struct account_record {
     enum account_status status;
     const char *reason;           /* of a status that is not ok, a sentence */
     int64_t status_since_unix_ms; /* likewise */
+    const char *refused;          /* specifications the provider refuses, a blank between them */
+    char configuration[ACCOUNT_FINGERPRINT_SIZE]; /* that it refuses them of; "": none */
 };
 
 /* As route_record_copy(). */

@@ -143,6 +143,28 @@ def test_a_refused_account_key_blocks_the_account_until_another_one_comes(start_
     wait.until(lambda: bridge.metric("maesn_bridge_reconcile_accounts", status="blocked") == 0, 20, "it is not blocked")
 
 
+def test_what_the_provider_refuses_is_not_asked_for_again_by_a_restarted_reconciler(start_world, maesn):
+    maesn.fault = lambda request: (400, "{}") if request.method == "POST" else None
+    world = start_world([account("acme-42", "freshbooks", INVOICES, company_id="123")])
+    record = wait.until(lambda: (found := world.table().get("/account/acme-42")) and "refused" in found and found, 30, "it is refused")
+    assert record["status"] == "invalid" and record["status_since_unix_ms"] > 0
+    assert set(record["refused"].split()) == {"maesn/acme-42/invoice/created", "maesn/acme-42/invoice/updated"}
+    assert world.bridges[0].stop() == 0
+    posted = len(maesn.asked("POST"))
+    assert posted == 2
+    world.start()
+    listed = len(maesn.asked("GET"))
+    wait.until(lambda: len(maesn.asked("GET")) > listed, 30, "a pass after the restart")
+    wait.until(lambda: world.bridges[-1].metric("maesn_bridge_reconcile_passes_total") > 1, 30, "it ended")
+    assert len(maesn.asked("POST")) == posted
+    assert run("subscriptions", "list", "--config", world.config.file).stdout.splitlines()[-1].startswith("acme-42: invalid")
+
+    maesn.fault = lambda request: None
+    world.declare([account("acme-42", "freshbooks", INVOICES, company_id="456")])  # another configuration
+    wait.until(lambda: len(maesn.of("key-of-acme-42")) == 2, 40, "it is asked for again")
+    wait.until(lambda: world.table()["/account/acme-42"]["status"] == "ok", 10, "it is valid")
+
+
 def test_a_revoked_token_blocks_the_account_without_a_call_and_over_a_restart(start_world, maesn):
     world = start_world([account("acme-42", "lexware-office", INVOICES), account("other", "xero")])
     for name, count in (("acme-42", 2), ("other", 1)):

@@ -249,7 +249,9 @@ static void renew_keys(struct world *w)
     for (unsigned i = 0; i < WORLD_ACCOUNTS; i++) {
         struct world_account *a = &w->accounts[i];
         a->state.revoked_at_unix_ms = 0; /* what was not acted upon yet, was taken back */
-        bool is_refused = false;
+        /* The state may know no record yet, right after a restart. */
+        const struct account_record *r = a->state.record != NULL ? a->state.record : a->record;
+        bool is_refused = r != NULL && r->refused != NULL;
         for (size_t k = 0; k < a->state.setbacks_len; k++)
             is_refused |= a->state.setbacks[k].is_refused;
         if (is_refused)

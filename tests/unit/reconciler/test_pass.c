@@ -220,6 +220,17 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* As a restart does. */
+static void forget_all_but_records(struct fixture *f)
+{
+    account_state_forget_setbacks(&f->state);
+    f->state.configuration[0] = '\0';
+    f->state.revoked_at_unix_ms = 0;
+    f->state.blocked_call_unix_ms = 0;
+    for (size_t i = 0; i < f->state.routes_len; i++)
+        f->state.routes[i].is_unsent = false;
+}
+
 static void the_order_is_intent_post_secret_and_then_one_get_a_pass(void **state)
 {
     struct fixture *f = *state;
@@ -340,7 +351,7 @@ static void a_refused_create_is_not_tried_again_until_the_key_changes(void **sta
 {
     struct fixture *f = *state;
     f->answers[CALL_CREATE] = VERDICT_REFUSED;
-    expect(f, PASS_COMPLETE, "GET ok pending POST ");
+    expect(f, PASS_COMPLETE, "GET ok pending POST invalid ");
     f->now_unix_ms = NOW + 24 * HOUR;
     expect(f, PASS_COMPLETE, "GET pending-tombstone ");
     f->now_unix_ms = NOW + 48 * HOUR;
@@ -348,6 +359,35 @@ static void a_refused_create_is_not_tried_again_until_the_key_changes(void **sta
     f->answers[CALL_CREATE] = VERDICT_OK;
     f->desired.account_key = "another key";
     expect(f, PASS_COMPLETE, "GET ok pending POST active ");
+}
+
+static void what_was_refused_is_known_after_a_restart_until_the_declaration_changes(void **state)
+{
+    struct fixture *f = *state;
+    f->answers[CALL_CREATE] = VERDICT_REFUSED;
+    expect(f, PASS_COMPLETE, "GET ok pending POST invalid ");
+    assert_int_equal(f->state.record->status, ACCOUNT_INVALID);
+    assert_int_equal(f->state.record->status_since_unix_ms, NOW);
+    assert_non_null(strstr(f->state.record->reason, f->state.record->refused));
+
+    forget_all_but_records(f);
+    f->now_unix_ms = NOW + 24 * HOUR;
+    expect(f, PASS_COMPLETE, "GET pending "); /* whether it was sent is to be found out */
+    forget_all_but_records(f);
+    f->now_unix_ms += 24 * HOUR;
+    expect(f, PASS_COMPLETE, "GET pending-tombstone ");
+    forget_all_but_records(f);
+    expect(f, PASS_COMPLETE, "GET ");
+    f->state.revoked_at_unix_ms = NOW + HOUR; /* an invalid one is blocked, too */
+    expect(f, PASS_UNAUTHORIZED, "blocked ");
+    forget_all_but_records(f);
+    f->now_unix_ms += HOUR;
+    expect(f, PASS_COMPLETE, "GET invalid ");
+
+    f->answers[CALL_CREATE] = VERDICT_OK;
+    f->desired.company_id = "another";
+    expect(f, PASS_COMPLETE, "GET ok pending POST active ");
+    assert_null(f->state.record->refused);
 }
 
 static void a_create_without_a_secret_is_deleted_and_waits(void **state)
@@ -478,6 +518,7 @@ int main(void)
         T(a_revocation_blocks_unless_it_is_older_than_the_key_or_disproved),
         T(another_system_is_invalid_and_nothing_is_called),
         T(a_refused_create_is_not_tried_again_until_the_key_changes),
+        T(what_was_refused_is_known_after_a_restart_until_the_declaration_changes),
         T(a_create_without_a_secret_is_deleted_and_waits),
         T(an_ambiguous_create_is_followed_by_a_list),
         T(patience_that_is_asked_for_is_had),

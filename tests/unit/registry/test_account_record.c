@@ -16,7 +16,8 @@ static const char full_json[] =
     "\"company_id\":\"123\",\"environment_name\":\"Production\",\"account_key\":\"account-key\","
     "\"fingerprint\":\"ad8543cd8a7c0b6e\",\"key_since_unix_ms\":1795293215356,"
     "\"status\":\"blocked\",\"reason\":\"401 from the provider\","
-    "\"status_since_unix_ms\":1795293215999}";
+    "\"status_since_unix_ms\":1795293215999,\"refused\":\"maesn/acme-42/invoice/all\","
+    "\"configuration\":\"0123456789abcdef\"}";
 static const char least_json[] = "{\"version\":1,\"account\":\"acme-42\",\"provider\":\"maesn\","
                                  "\"system\":\"exact-nl\",\"status\":\"ok\"}";
 
@@ -32,6 +33,8 @@ static const struct account_record full = {
     .status = ACCOUNT_BLOCKED,
     .reason = "401 from the provider",
     .status_since_unix_ms = 1795293215999,
+    .refused = "maesn/acme-42/invoice/all",
+    .configuration = "0123456789abcdef",
 };
 static const struct account_record least = {
     .account = "acme-42", .provider = "maesn", .system = "exact-nl"};
