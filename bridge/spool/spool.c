@@ -192,23 +192,40 @@ void spool_close(struct spool *s)
 
 /* --- storing -------------------------------------------------------------------------------- */
 
-/* The lock is held. */
-static enum status judge(struct spool *s, uint64_t bytes)
+/* The lock is held. How long the disk has not answered, if that is too long; else 0. */
+static int64_t stalled_ms(const struct spool *s)
 {
-    if (s->state == SPOOL_CLOSED || s->is_stopping)
+    int64_t ms = s->busy_since_mono_ms == 0 ? 0 : clock_mono_ms() - s->busy_since_mono_ms;
+    return ms < STALLED_MS ? 0 : ms;
+}
+
+/* The lock is held. */
+static enum status judge(struct spool *s, uint64_t bytes, int64_t *ret_stalled_ms)
+{
+    *ret_stalled_ms = stalled_ms(s);
+    if (s->state == SPOOL_CLOSED || s->is_stopping || *ret_stalled_ms > 0)
         return STATUS_UNAVAILABLE;
     uint64_t taken = s->stored_bytes + s->waiting_bytes;
-    if (s->state == SPOOL_OPEN && taken <= s->max_bytes && bytes <= s->max_bytes - taken)
+    bool may_wait = s->waiting_bytes == 0 || s->waiting_bytes + bytes <= WAITING_BYTES_MAX;
+    bool has_room = taken <= s->max_bytes && bytes <= s->max_bytes - taken;
+    if (s->state == SPOOL_OPEN && has_room && may_wait)
         return STATUS_OK;
     s->is_refusing = true;
     return STATUS_BUSY;
 }
 
+static void report_stall(struct spool *s, int64_t ms)
+{
+    gauge_set(s->metrics.healthy, 0);
+    LOG(SPOOL_STALLED, log_number("for_ms", ms), log_text("directory", s->storage.directory));
+}
+
 enum status spool_put(struct spool *s, struct spool_entry *entry)
 {
     uint64_t bytes = spool_entry_bytes(entry);
+    int64_t stalled = 0;
     pthread_mutex_lock(&s->lock);
-    enum status status = judge(s, bytes);
+    enum status status = judge(s, bytes, &stalled);
     if (status == STATUS_OK) {
         publication_ref(entry->pub);
         spool_entries_add(&s->waiting, entry);
@@ -217,6 +234,8 @@ enum status spool_put(struct spool *s, struct spool_entry *entry)
         pthread_cond_signal(&s->changed);
     }
     pthread_mutex_unlock(&s->lock);
+    if (stalled > 0)
+        report_stall(s, stalled);
     if (status != STATUS_OK)
         counter_add(status == STATUS_BUSY ? s->metrics.full : s->metrics.failed, 1);
     return status;
@@ -414,13 +433,17 @@ bool spool_is_healthy(const struct spool *spool, struct diag *diag)
     struct spool *s = (struct spool *)spool; /* its lock is taken, nothing is changed */
     pthread_mutex_lock(&s->lock);
     bool is_open = s->state == SPOOL_OPEN;
+    int64_t stalled = stalled_ms(s);
     uint64_t taken = s->stored_bytes + s->waiting_bytes;
     bool has_room = taken + s->max_bytes / ROOM_PARTS < s->max_bytes;
     if (!is_open)
         (void)diag_set(diag, STATUS_UNAVAILABLE, "%s", s->why.text);
+    else if (stalled > 0)
+        (void)diag_set(diag, STATUS_UNAVAILABLE, "the disk has not answered for %lld s",
+                       (long long)stalled / 1000);
     else if (!has_room)
         (void)diag_set(diag, STATUS_BUSY, "the spool is full: %llu of %llu bytes",
                        (unsigned long long)taken, (unsigned long long)s->max_bytes);
     pthread_mutex_unlock(&s->lock);
-    return is_open && has_room;
+    return is_open && stalled == 0 && has_room;
 }

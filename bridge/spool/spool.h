@@ -55,9 +55,9 @@ struct spool_entry {
 };
 
 /* Hands a publication to the writer thread, which stores all that is waiting in one transaction.
- * Errors: on_end is never called: STATUS_BUSY the spool is full, counting what waits.
- *         STATUS_UNAVAILABLE the disk has failed and has not been taken again yet.
- * Thread: any number at once; never blocks on the disk. */
+ * Errors: on_end is never called: STATUS_BUSY the spool is full, counting what waits, or too much
+ *         waits. STATUS_UNAVAILABLE the disk has failed and has not been taken again yet, or has
+ * not answered for two seconds. Thread: any number at once; never blocks on the disk. */
 enum status spool_put(struct spool *s, struct spool_entry *entry) MUST_CHECK;
 
 /* It need not be stored any more: if the writer has not begun with it, it ends as WITHDRAWN.

@@ -43,6 +43,8 @@ enum {
     RETRY_MAX_MS = 5000,
     CHECK_MS = 300, /* of quick_check, at every opening: some 500 MB of a cached file */
     FLUSH_TIME_MS = 1000,
+    STALLED_MS = 2000,            /* a disk that has not answered for so long is taken for failed */
+    WAITING_BYTES_MAX = 32 << 20, /* memory that callbacks take while the disk does not answer */
 };
 
 enum spool_database {
@@ -94,6 +96,7 @@ struct spool {
     int64_t retry_mono_ms;
     int retry_pause_ms;
     struct spool_entries waiting;
+    int64_t busy_since_mono_ms; /* the writer waits for the disk; 0: it does not */
     uint64_t waiting_records, waiting_bytes;
     uint64_t stored_records, stored_bytes; /* as of the last commit */
     int64_t *deletes;

@@ -257,6 +257,7 @@ static bool settle(struct spool *s, const struct turn *t, enum spool_outcome out
     bool is_committed = outcome == SPOOL_STORED;
     pthread_mutex_lock(&s->lock);
     bool has_room = is_committed && s->is_refusing && (t->deleted > 0 || s->state == SPOOL_NO_ROOM);
+    s->busy_since_mono_ms = 0;
     s->waiting_records -= t->records;
     s->waiting_bytes -= t->bytes;
     if (is_committed)
@@ -352,6 +353,7 @@ static void take_turn(struct spool *s, struct turn *t)
     t->deletes_len = s->deletes_len < BATCH_DELETES ? s->deletes_len : BATCH_DELETES;
     if (t->deletes_len > 0)
         memcpy(t->deletes, s->deletes, t->deletes_len * sizeof(*t->deletes));
+    s->busy_since_mono_ms = clock_mono_ms();
 }
 
 /* The lock is held. *until: when to look again. */

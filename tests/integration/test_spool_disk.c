@@ -39,6 +39,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    faulty_disk_set_flush_stuck(false);
     spool_close(f.spool);
     metrics_free(f.metrics);
     spool_fixture_remove_directory(f.directory);
@@ -307,6 +308,53 @@ static void nothing_stored_is_missing_after_a_failed_flush_and_a_power_cut(void 
     spool_fixture_remove_directory(after);
 }
 
+/* --- flushes that take for ever ------------------------------------------------------------- */
+
+static bool is_unhealthy(struct spool *s)
+{
+    return !is_healthy(s);
+}
+
+static void a_disk_that_does_not_answer_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct test_entry *first = test_entry_new(&f.wait, "a", 1, 10);
+    struct test_entry *second = test_entry_new(&f.wait, "b", 1, 10);
+    faulty_disk_set_flush_stuck(true);
+    assert_int_equal(spool_put(f.spool, &first->entry), STATUS_OK);
+    test_eventually(is_unhealthy, f.spool);
+    struct diag diag = {0};
+    assert_false(spool_is_healthy(f.spool, &diag));
+    assert_string_equal(diag.text, "the disk has not answered for 2 s");
+    assert_int_equal(spool_put(f.spool, &second->entry), STATUS_UNAVAILABLE);
+    assert_metric("maesn_bridge_spool_healthy", "0");
+    faulty_disk_set_flush_stuck(false);
+    test_wait_for(&f.wait, 1);
+    assert_int_equal(first->outcome, SPOOL_STORED);
+    assert_true(is_healthy(f.spool));
+    assert_metric("maesn_bridge_spool_healthy", "1");
+    test_entry_unref(first);
+    test_entry_unref(second);
+}
+
+static void little_memory_waits_for_a_disk_that_does_not_answer(void **state)
+{
+    (void)state;
+    enum { LEN = 40, MIB = 1 << 20 };
+    struct test_entry *entries[LEN];
+    size_t taken = 0;
+    faulty_disk_set_flush_stuck(true);
+    for (size_t i = 0; i < LEN; i++) {
+        entries[i] = test_entry_new(&f.wait, "a", 1, MIB - 1000);
+        taken += spool_put(f.spool, &entries[i]->entry) == STATUS_OK;
+    }
+    assert_int_equal(taken, 32); /* though there is room for 64 in the spool */
+    faulty_disk_set_flush_stuck(false);
+    test_wait_for(&f.wait, taken);
+    for (size_t i = 0; i < LEN; i++)
+        test_entry_unref(entries[i]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -318,6 +366,8 @@ int main(void)
         TEST(what_is_deleted_on_a_full_disk_is_gone_when_there_is_room),
         TEST(a_failed_flush_is_told_and_the_spool_comes_back),
         TEST(nothing_stored_is_missing_after_a_failed_flush_and_a_power_cut),
+        TEST(a_disk_that_does_not_answer_is_not_waited_for),
+        TEST(little_memory_waits_for_a_disk_that_does_not_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ struct change {
 struct image {
     uint8_t *data;
     size_t len;
+    size_t capacity;
 };
 
 struct tracked {
@@ -35,8 +36,9 @@ static struct {
     struct tracked files[FILES_MAX];
     size_t files_len;
     long operations; /* until the power goes; negative: never */
-    bool is_off, is_full, flush_fails, flush_lies;
-} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .operations = -1};
+    bool is_off, is_full, flush_fails, flush_lies, flush_stuck;
+    pthread_cond_t changed;
+} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .operations = -1};
 
 static sqlite3_vfs *real_vfs;
 
@@ -59,11 +61,14 @@ static void *allocate(size_t size)
 
 static void image_resize(struct image *image, size_t len)
 {
-    uint8_t *data = allocate(len);
-    if (image->len > 0 && len > 0)
-        memcpy(data, image->data, image->len < len ? image->len : len);
-    free(image->data);
-    *image = (struct image){data, len};
+    if (len > image->capacity) {
+        image->capacity = 2 * len;
+        image->data = realloc(image->data, image->capacity);
+        assert(image->data != NULL);
+    }
+    if (len > image->len)
+        memset(image->data + image->len, 0, len - image->len);
+    image->len = len;
 }
 
 static void image_write(struct image *image, uint64_t offset, const uint8_t *data, size_t len)
@@ -244,6 +249,8 @@ static int faulty_sync(sqlite3_file *f, int flags)
     if (t == NULL)
         return SQLITE_OK;
     pthread_mutex_lock(&disk.lock);
+    while (disk.flush_stuck)
+        pthread_cond_wait(&disk.changed, &disk.lock);
     int code = flush(t);
     pthread_mutex_unlock(&disk.lock);
     return code;
@@ -372,7 +379,7 @@ void faulty_disk_start(void)
     }
     disk.files_len = 0;
     disk.operations = -1;
-    disk.is_off = disk.is_full = disk.flush_fails = disk.flush_lies = false;
+    disk.is_off = disk.is_full = disk.flush_fails = disk.flush_lies = disk.flush_stuck = false;
     pthread_mutex_unlock(&disk.lock);
 }
 
@@ -397,6 +404,7 @@ static void set(bool *what, bool value)
 {
     pthread_mutex_lock(&disk.lock);
     *what = value;
+    pthread_cond_broadcast(&disk.changed);
     pthread_mutex_unlock(&disk.lock);
 }
 
@@ -408,6 +416,11 @@ void faulty_disk_set_full(bool is_full)
 void faulty_disk_set_flush_fails(bool fails)
 {
     set(&disk.flush_fails, fails);
+}
+
+void faulty_disk_set_flush_stuck(bool stuck)
+{
+    set(&disk.flush_stuck, stuck);
 }
 
 void faulty_disk_set_flush_lies(bool lies)

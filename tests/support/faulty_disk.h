@@ -23,6 +23,9 @@ void faulty_disk_set_full(bool is_full);
 /* Flushes fail, and what they should have flushed stays unflushed for ever, as on Linux. */
 void faulty_disk_set_flush_fails(bool fails);
 
+/* Flushes take as long as this is set. */
+void faulty_disk_set_flush_stuck(bool stuck);
+
 /* Flushes say that they have done it, and have not. */
 void faulty_disk_set_flush_lies(bool lies);
 
