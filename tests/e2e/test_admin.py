@@ -11,6 +11,7 @@ from harness.sender import encode, event, post
 PUBLISHED = {
     "maesn_bridge_http_requests_total", "maesn_bridge_http_request_duration_seconds_bucket",
     "maesn_bridge_in_flight_requests", "maesn_bridge_signature_verifications_total", "maesn_bridge_kafka_messages_total",
+    "maesn_bridge_requests_limited_total", "maesn_bridge_suspected_replays_total",
     "maesn_bridge_kafka_delivery_duration_seconds_bucket", "maesn_bridge_dead_letters_total",
     "maesn_bridge_config_last_reload_successful", "maesn_bridge_config_last_reload_success_timestamp_seconds",
     "maesn_bridge_config_restart_required", "maesn_bridge_secret_files_missing", "maesn_bridge_build_info",
