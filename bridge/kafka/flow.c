@@ -172,6 +172,10 @@ static void make_series(struct flow *f)
     f->duration =
         metrics_histogram(metrics, "maesn_bridge_kafka_delivery_duration_seconds",
                           "From publish to the delivery report of a durable record.", NULL, 0);
+    f->duplicates = metrics_counter(
+        metrics, "maesn_bridge_kafka_duplicates_possible_total",
+        "Acknowledged records of which Kafka may have an earlier attempt too, with the same ce_id.",
+        NULL, 0);
     f->paused = metrics_gauge(metrics, "maesn_bridge_kafka_partitions_paused",
                               "Partitions that do not acknowledge.", NULL, 0);
     for (int i = DEAD_LETTER_NONE + 1; i < DEAD_LETTER_REASONS; i++)

@@ -20,6 +20,7 @@ void flow_record_conclude(struct flow *f, struct message *m, enum status status)
                                               : TOPIC_FAILED;
     counter_add(m->topic->results[result], 1);
     if (is_durable) {
+        counter_add(f->duplicates, m->ambiguous);
         histogram_observe(f->duration, (double)(clock_mono_us() - m->accepted_at_mono_us) / 1e6);
         if (m->record->reason != DEAD_LETTER_NONE)
             counter_add(f->dead_letters[m->record->reason], 1);

@@ -13,6 +13,7 @@ struct flow {
     struct scout *scout;
     struct counter *dead_letters[DEAD_LETTER_REASONS];
     struct histogram *duration;
+    struct counter *duplicates; /* acknowledged, and an attempt before may have been stored */
     struct gauge *paused;
     atomic_size_t outstanding; /* records in custody */
     atomic_uint keyless;       /* records without a key, for their turn */

@@ -65,6 +65,7 @@ def check_kafka(cluster, bridge, oracle, may_be_twice=None):
     counted = may_be_twice
     if counted is None:
         counted = (bridge.metric("maesn_bridge_spool_duplicates_possible_total")
+                   + bridge.metric("maesn_bridge_kafka_duplicates_possible_total")
                    + bridge.metric("maesn_bridge_kafka_messages_total", result="ambiguous"))
     assert twice <= counted, f"{twice} copies too many, {counted:.0f} counted"
     print(f"{len(settled.delivered)} answered 200, {len(records)} in Kafka, {twice} of them twice, {counted:.0f} counted as"
