@@ -322,6 +322,47 @@ bool one_pass_holds(struct one_pass *p, const char *account, const char *provide
     return a.is_held;
 }
 
+/* --- resources -------------------------------------------------------------------------------- */
+
+struct resource_search {
+    struct one_pass *pass;
+    const char *account; /* NULL: any */
+    const char *resource;
+    bool is_found;
+};
+
+static void look_for_resource(void *ctx, struct reconciler_account *account)
+{
+    struct resource_search *search = ctx;
+    for (size_t i = 0; i < account->state.routes_len; i++) {
+        const struct route_record *r = account->state.routes[i].record;
+        search->is_found |= r->state == ROUTE_ACTIVE &&
+                            strcmp(r->url.specification.resource, search->resource) == 0;
+    }
+}
+
+static void search_resource(void *ctx)
+{
+    struct resource_search *search = ctx;
+    struct reconciler_accounts *accounts = search->pass->modules.accounts;
+    if (search->account == NULL) {
+        reconciler_accounts_each(accounts, look_for_resource, search);
+        return;
+    }
+    struct reconciler_account *account = reconciler_accounts_find(accounts, search->account);
+    if (account != NULL)
+        look_for_resource(search, account);
+}
+
+bool one_pass_has_resource(struct one_pass *p, const char *account, const char *resource)
+{
+    struct resource_search search = {.pass = p, .account = account, .resource = resource};
+    task_loop_call(p->modules.loop, search_resource, &search);
+    return search.is_found;
+}
+
+/* --- the report ------------------------------------------------------------------------------- */
+
 const struct pass_report *one_pass_lock(struct one_pass *p)
 {
     pthread_mutex_lock(&p->lock);

@@ -62,6 +62,9 @@ enum status one_pass_check_adoption(struct one_pass *p, const char *account,
 /* Whether an active route of the account holds the provider's id. */
 bool one_pass_holds(struct one_pass *p, const char *account, const char *provider_id);
 
+/* Whether an active route, of the account or, where it is NULL, of any, is for the resource. */
+bool one_pass_has_resource(struct one_pass *p, const char *account, const char *resource);
+
 /* What is known until now; it does not change until one_pass_unlock(). */
 const struct pass_report *one_pass_lock(struct one_pass *p);
 void one_pass_unlock(struct one_pass *p);

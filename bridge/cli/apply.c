@@ -39,11 +39,16 @@ static enum exit_code run(const struct invocation *in, const char *command, stru
         errand_done(e);
         return registry_access_fail(&x, status, &diag);
     }
+    e->lacks_resource = e->request.resource != NULL &&
+                        !one_pass_has_resource(e->pass, e->account, e->request.resource);
     const struct pass_report *report = one_pass_lock(e->pass);
     bool is_unknown = e->account != NULL && report->len == 0;
     if (is_unknown)
         fprintf(stderr, "maesn-bridge %s: %s: neither declared nor in the registry\n", command,
                 e->account);
+    else if (e->lacks_resource)
+        fprintf(stderr, "maesn-bridge %s: --resource %s: no active subscription is for it\n",
+                command, invocation_value(in, "resource"));
     code = is_unknown ? EXIT_CODE_FAILURE : print(in, e, report);
     one_pass_unlock(e->pass);
     errand_done(e);
@@ -147,6 +152,7 @@ const struct command subscriptions_rotate_command = {
                 "  $ maesn-bridge subscriptions rotate --all --resource INVOICE",
     .exit_codes = "  0   every successor is there\n"
                   "  1   some are not: the account is blocked, invalid or unknown, a call failed,\n"
-                  "      or the reconcilers do not come further\n" EXIT_CODES,
+                  "      no subscription is for the resource, or the reconcilers do not come\n"
+                  "      further\n" EXIT_CODES,
     .run = rotate_run,
 };

@@ -29,6 +29,9 @@ struct errand {
     size_t len;
     size_t members;  /* of the group, that were asked; 0: it was done here */
     bool is_stalled; /* those who were asked have not come further */
+
+    /* Set by the caller, then: */
+    bool lacks_resource; /* no active subscription is for the one of the request */
 };
 
 /* Does it, or sees that it is done. The caller ends it with errand_done(), also after an error.

@@ -69,7 +69,7 @@ enum exit_code errand_view_exit_code(const struct errand *e, const struct pass_r
     for (size_t i = 0; i < report->len; i++)
         if (is_missed(e, &report->accounts[i], &e->accounts[i]))
             return EXIT_CODE_FAILURE;
-    return report->withholds_deletes ? EXIT_CODE_FAILURE : EXIT_CODE_FINE;
+    return report->withholds_deletes || e->lacks_resource ? EXIT_CODE_FAILURE : EXIT_CODE_FINE;
 }
 
 /* --- for people ------------------------------------------------------------------------------- */

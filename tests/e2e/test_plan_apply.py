@@ -442,6 +442,10 @@ def test_what_cannot_be_rotated_is_1_and_wrong_use_64(make_world, maesn):
     assert "nobody" in one.run("subscriptions", "rotate", "nobody", code=1).stderr
     for arguments in ((), ("acme-42", "--all"), ("Acme",), ("acme-42", "--resource", "")):
         assert "--help" in one.run("subscriptions", "rotate", *arguments, code=64).stderr
+    # A slip must not look as if a secret had been replaced.
+    for who in ("acme-42", "--all"):
+        assert "INVOCE: no active" in one.run("subscriptions", "rotate", who, "--resource", "INVOCE", code=1).stderr
+    one.apply_json("--resource", "INVOCE", command=("subscriptions", "rotate", "acme-42"), code=1)
     maesn.fault = lambda request: (400, "{}") if request.method == "POST" else None
     assert "! failed" in one.run("subscriptions", "rotate", "acme-42", code=1).stdout
     assert len(one.world.routes(state="active")) == 2
