@@ -183,7 +183,8 @@ class Killed:
             doubt = None
             for r in self.maesn.asked(account_key=key_of(name)):
                 if r.method == "GET":
-                    doubt = doubt if r.fault.is_ambiguous or r.fault.body is not None or r.fault.alter else None
+                    is_useless = r.fault.is_ambiguous or r.fault.status or r.fault.body is not None or r.fault.alter
+                    doubt = doubt if is_useless else None
                     continue
                 assert doubt is None, f"{self.seed}: {r} after {doubt}"
                 if r.method == "POST" and (r.fault.is_ambiguous or not r.status):
