@@ -445,5 +445,7 @@ bool spool_is_healthy(const struct spool *spool, struct diag *diag)
         (void)diag_set(diag, STATUS_BUSY, "the spool is full: %llu of %llu bytes",
                        (unsigned long long)taken, (unsigned long long)s->max_bytes);
     pthread_mutex_unlock(&s->lock);
+    if (stalled > 0)
+        gauge_set(s->metrics.healthy, 0); /* the writer, who else does so, waits for the disk */
     return is_open && stalled == 0 && has_room;
 }

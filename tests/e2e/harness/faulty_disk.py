@@ -13,6 +13,7 @@ class FaultyDisk:
     """Start the program with `environment`; then set() a fault, and heal()."""
 
     def __init__(self, directory, control):
+        self.directory = str(directory)
         self.control = pathlib.Path(control).resolve()
         self.environment = {
             "LD_PRELOAD": str(LIBRARY),
