@@ -138,7 +138,8 @@ static enum status place(struct flow *f, struct message *m, int64_t now,
     case VERDICT_REFUSED:
         if (become_dead_letter(f, m, rd_kafka_err2str(err)))
             return place(f, m, now, ret_err); /* once: a dead letter has none */
-        break;
+        *ret_err = err;
+        return STATUS_REFUSED; /* and somebody has to see to it: another time it is no smaller */
     case VERDICT_OPERATOR:
         *ret_err = err;
         return STATUS_REFUSED;
