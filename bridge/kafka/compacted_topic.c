@@ -6,11 +6,18 @@
  *        └──────────refuse───────┴─────────────────refuse───────────────────┘──► refused
  *
  * A refresh: compacted_topic_refresh() (any thread) raises `wanted` of the partition;
- * ask_for_ends() seeks to where the partition stands, and `asked` follows; the next end that
- * librdkafka tells answers it. A seek makes whatever was fetched before it outdated, an end
- * included, and makes librdkafka tell an end once more.
+ * ask_for_ends() asks the leader where the partition ends, seeks to where it stands, and `asked`
+ * follows; the next end that librdkafka tells, and that is not before the leader's, answers it. A
+ * seek makes whatever was fetched before it outdated, an end included, and makes librdkafka tell an
+ * end once more.
  * Source: librdkafka 2.0.2, rd_kafka_op_version_outdated (rdkafka_partition.h),
  * rd_kafka_toppar_fetch_decide (rdkafka_fetcher.c).
+ *
+ * Why the leader's answer as well: librdkafka tells an end where a fetch finds nothing below the
+ * high watermark, and a broker that has just become the leader, or a follower, has one that lags
+ * behind. The answer about the end waits until a new leader has caught up with its predecessor. It
+ * is a lower bound and nothing more: of a transaction that is being committed it shows nothing.
+ * Source: Kafka, KIP-207; Partition.fetchOffsetForTimestamp, 4.3.
  *
  * Invariants (reader_check):
  *  1. answered <= asked <= wanted, for every partition.
@@ -71,8 +78,9 @@ static const struct cluster_property properties[] = {
 struct partition {
     int64_t next_offset; /* to be read; a number once a record or the end was met */
     bool has_ended;
-    uint64_t asked;    /* the latest refresh that was asked for at the broker */
-    uint64_t answered; /* the latest that on_end told of */
+    uint64_t asked;     /* the latest refresh that was asked for at the broker */
+    int64_t end_offset; /* before which no end answers it */
+    uint64_t answered;  /* the latest that on_end told of */
 };
 
 /* What is read through. */
@@ -379,9 +387,8 @@ static bool start_partitions(struct compacted_topic *t, int32_t len)
     bool is_started = t->partitions != NULL && wanted != NULL;
     if (is_started) {
         pthread_mutex_lock(&t->lock);
-        /* All refreshes so far were asked for before the first reading. */
         for (int32_t p = 0; p < len; p++) {
-            t->partitions[p].asked = wanted[p] = t->refreshes;
+            wanted[p] = t->refreshes;
             t->partitions[p].next_offset = RD_KAFKA_OFFSET_BEGINNING;
         }
         t->wanted = TAKE(wanted);
@@ -433,8 +440,13 @@ static void ask_for_ends(struct compacted_topic *t)
         /* Before its first end nobody knows where it stands, and that end may be too old. */
         if (wanted == p->asked || !p->has_ended)
             continue;
-        if (rd_kafka_seek(t->reading.topic, i, p->next_offset, QUESTION_TIMEOUT_MS) == 0)
-            p->asked = wanted;
+        int64_t begin_offset, end_offset;
+        if (rd_kafka_query_watermark_offsets(t->reading.rk, t->name, i, &begin_offset, &end_offset,
+                                             QUESTION_TIMEOUT_MS) != 0 ||
+            rd_kafka_seek(t->reading.topic, i, p->next_offset, QUESTION_TIMEOUT_MS) != 0)
+            continue;
+        p->asked = wanted;
+        p->end_offset = end_offset;
     }
 }
 
@@ -445,6 +457,8 @@ static void take_end(struct compacted_topic *t, int32_t partition, int64_t offse
     p->next_offset = offset;
     if (!is_first && p->answered == p->asked)
         return; /* it follows: an end like any other */
+    if (offset < p->end_offset)
+        return; /* as some broker sees it: librdkafka tells the next one too */
     p->has_ended = true;
     p->answered = p->asked;
     t->ended_len += is_first;
