@@ -1,5 +1,7 @@
 """Secrets that nobody else in the world has: they appear nowhere."""
 
+import base64
+import hashlib
 import json
 import pathlib
 import time
@@ -7,6 +9,8 @@ import time
 from harness import bridge as harness_bridge
 from harness import consumers, wait
 from harness.bridge import PATH, route
+from harness.maesn import API_KEY
+from harness.reconciler import World, account
 from harness.sender import SIGNATURE_HEADER, encode, event, exchange, post, request, sign
 
 CURRENT = "canary-current-6f1e0b7d3c5a49e8"
@@ -15,6 +19,7 @@ MONEYBIRD = "canary-moneybird-2b7c5d19e0f34a88"
 TOKEN = "canary-token-0d4e8f71a2b6c395"
 SASL_PASSWORD = "canary-sasl-5e9a1c3f7b2d4086"
 KEY_PASSWORD = "canary-key-password-c83a5f0e1d7b"
+INVOICES = [{"resource": "INVOICE", "events": ["CREATED", "UPDATED"]}]
 CANARIES = (CURRENT, PREVIOUS, MONEYBIRD, TOKEN, SASL_PASSWORD, KEY_PASSWORD)
 
 
@@ -86,6 +91,77 @@ def test_secrets_appear_nowhere(kafka, start_bridge):
         printed = harness_bridge.run(*arguments, "--config", bridge.config.file)
         assert printed.returncode == 0, printed.stderr
         check_free_of_canaries(printed.stdout + printed.stderr, arguments)
+
+
+def test_secrets_of_accounts_and_subscriptions_appear_nowhere(own_kafka, maesn):
+    """Neither what a reconciler is given, nor what a provider gives it, nor what seals them; not in what brokers keep on disk
+    either. Fails when a record is not sealed whole, or when a text that names a secret is logged or shown."""
+    account_keys = {name: f"canary-account-key-{name}-7d1e" for name in ("acme-42", "globex")}
+    world = World(own_kafka, maesn, "canary", [account("acme-42", "lexware-office", INVOICES)],
+                  {"log": {"level": "debug"}})
+    try:
+        world.config.write("secrets/acme-42", account_keys["acme-42"])
+        world.config.write("globex.yaml", json.dumps({"accounts": [
+            {"id": "globex", "system": "xero", "account_key_file": "secrets/globex", "subscriptions": "all"}]}))
+        world.config.write("secrets/globex", account_keys["globex"])
+        own_kafka.create_topics(f"{world.prefix}.invoice", f"{world.prefix}.other", f"{world.prefix}.dead-letter")
+        reconciler, ingress = world.start(), world.start_ingress()
+        config = world.config.file
+        outputs = [harness_bridge.run("account", "put", world.config.path / "globex.yaml", "--config", config)]
+        assert outputs[0].returncode == 0, outputs[0].stderr
+        wait.until(lambda: len(maesn.subscriptions) == 3, 40, "both accounts are subscribed")
+        # Whatever may be said of answers and refusals is said.
+        maesn.fault = lambda request: {"POST": (400, '{"data":null,"errors":["' + request.account_key + '"]}'),
+                                       "DELETE": (500, request.account_key)}.get(request.method)
+        for name in account_keys:
+            world.request(name, "rotate")
+        wait.until(lambda: reconciler.log("subscription.failed"), 40, "a refusal is told")
+        held = list(maesn.subscriptions.values())
+        for subscription in held:
+            wait.until(lambda: post(ingress.ingress_port, subscription.path, encode(event(1)), subscription.secret).status == 200,
+                       20, "a callback is taken")
+            assert post(ingress.ingress_port, subscription.path, b"{}", "wrong").status == 401
+        secrets = [API_KEY, *account_keys.values(), *(s.secret for s in held), *(s.secret for s in maesn.ended),
+                   *(key.hex() for keys in (world.registry.keyring, world.registry.route_keys) for key in keys.keys.values())]
+
+        for arguments in (("plan",), ("plan", "--output", "json"), ("subscriptions", "list"),
+                          ("subscriptions", "list", "--output", "json"), ("account", "list"), ("registry", "export"),
+                          ("config", "print"), ("check",)):
+            outputs.append(harness_bridge.run(*arguments, "--config", config))
+            assert outputs[-1].stdout, (arguments, outputs[-1].stderr)
+        for bridge in (reconciler, ingress):
+            for path in ("/metrics", "/debug/config", "/readyz?verbose", "/rejections.json", "/version"):
+                status, text = bridge.admin(path)
+                assert status == 200, path
+                check_free_of(secrets, text, path)
+            process = pathlib.Path("/proc") / str(bridge.pid)
+            for name in ("cmdline", "environ"):
+                check_free_of(secrets, (process / name).read_bytes(), name)
+        for done in outputs:
+            check_free_of(secrets, done.stdout + done.stderr, done.args)
+        for bridge in world.bridges:
+            assert bridge.stop() == 0
+            check_free_of(secrets, bridge.output.read_text(), bridge.command[1])
+        own_kafka.stop_brokers()
+        logs = [path for broker in own_kafka.brokers for path in broker.directory.rglob("*.log")
+                if path.parent.name.startswith(world.prefix)]
+        written = b"".join(path.read_bytes() for path in logs)
+        assert b"/account/acme-42" in written, "what is searched is what was written"
+        check_free_of(secrets, written, "the brokers' files")
+    finally:
+        world.stop()
+
+
+def check_free_of(secrets, text, where):
+    """In no form that somebody might have given it: as it is, in hex or base64, its bytes, its hash."""
+    data = text if isinstance(text, bytes) else text.encode()
+    for secret in secrets:
+        raw = secret.encode()
+        forms = [raw, raw.hex().encode(), base64.b64encode(raw).rstrip(b"="), hashlib.sha256(raw).hexdigest().encode()]
+        if len(secret) == 64:
+            forms.append(bytes.fromhex(secret))
+        for form in forms:
+            assert form not in data, f"{secret} is in {where}"
 
 
 def test_a_secret_written_into_the_settings_is_refused_or_redacted():

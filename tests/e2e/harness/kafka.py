@@ -177,9 +177,13 @@ class KafkaCluster:
             raise
         return self
 
-    def stop(self):
+    def stop_brokers(self):
+        """Their files stay."""
         for broker in self.brokers:
             broker.kill()
+
+    def stop(self):
+        self.stop_brokers()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
