@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/crypto.h"
 #include "bridge/kafka/compacted_topic.h"
 #include "bridge/kafka/fenced_writer.h"
 #include "bridge/kafka/membership.h"
@@ -268,6 +269,8 @@ int main(int argc, char **argv)
     const char *what = argc > 3 ? argv[1] : "";
     const struct cluster cluster = {
         .brokers = argc > 3 ? argv[2] : "", .sasl_password_file = "", .key_password_file = ""};
+    if (crypto_start() != STATUS_OK)
+        return 70;
     if (strcmp(what, "read") == 0)
         return run_read(&cluster, argv[3]);
     if (strcmp(what, "write") == 0 && argc == 5)
