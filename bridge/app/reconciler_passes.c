@@ -25,6 +25,7 @@ struct running_pass {
     struct declaration *wants;      /* a reference; NULL: it is no longer declared */
     struct request_record *request; /* a copy: another one may come meanwhile; NULL: none */
     struct adoption adoption;       /* borrows from it */
+    int64_t rotates_at_unix_ms;     /* it asks for a rotation, and is not due; 0: no */
     struct reconciler_options options;
     struct keyring *route_keys; /* a reference: of the options */
     struct pass *pass;
@@ -354,13 +355,26 @@ static void note_end(struct reconciler_passes *p, struct reconciler_account *acc
         listener->on_end(listener->ctx, account);
 }
 
+/* What came of the pass, and that a request still waits for its time. */
+static struct pass_result result_of(const struct running_pass *running,
+                                    const struct pass_result *result)
+{
+    struct pass_result ret = *result;
+    int64_t rotates_at_unix_ms = running->rotates_at_unix_ms;
+    if (rotates_at_unix_ms != 0 &&
+        (ret.again_at_unix_ms == 0 || ret.again_at_unix_ms > rotates_at_unix_ms))
+        ret.again_at_unix_ms = rotates_at_unix_ms;
+    return ret;
+}
+
 static void on_end(void *ctx, const struct pass_result *result)
 {
     struct running_pass *running = ctx;
+    const struct pass_result ended = result_of(running, result);
     struct reconciler_passes *p = running->passes;
     struct reconciler_account *account = running->account;
     int32_t partition = account->partition;
-    note_end(p, account, result);
+    note_end(p, account, &ended);
     stop_pass(p, account);
     schedule_next(p, account);
     judge_key(p, account, &account->last);
@@ -388,6 +402,12 @@ static void heed_request(struct running_pass *running, struct pass_options *opt)
         opt->withholds_deletes = opt->withholds_deletes && !is_fresh;
         return;
     case REQUEST_ROTATE:
+        if (clock_unix_ms() < r->requested_at_unix_ms) {
+            /* Its sender's clock is ahead: what was made now, every pass until then would make
+             * anew. */
+            running->rotates_at_unix_ms = r->requested_at_unix_ms;
+            return;
+        }
         opt->rotate_before_unix_ms = r->requested_at_unix_ms;
         opt->rotate_resource = r->resource;
         return;

@@ -11,6 +11,7 @@ from harness.bridge import run
 from harness.maesn import API_KEY
 from harness.provider import Fault
 from harness.reconciler import PUBLIC_URL, account
+from harness.registry import now_ms
 from harness.sender import post
 
 INVOICES = [{"resource": "INVOICE", "events": ["CREATED", "UPDATED"]}]
@@ -267,6 +268,17 @@ def test_a_request_to_rotate_replaces_each_subscription_once(start_world, maesn)
     # Make before break: the old ones live for the overlap.
     assert before < {s.id for s in maesn.of("key-of-acme-42")}
     wait.until(lambda: not before & {s.id for s in maesn.of("key-of-acme-42")}, 40, "the old ones are gone")
+    world.await_settled("acme-42", count=2)
+    assert len(maesn.asked("POST")) == 4
+
+
+def test_a_rotation_asked_for_where_the_clock_is_ahead_is_done_once_when_its_time_comes(start_world, maesn):
+    world = start_world([account("acme-42", "lexware-office", INVOICES)])
+    world.await_settled("acme-42", count=2)
+    begins_at = time.monotonic() + 20
+    world.request("acme-42", "rotate", requested_at_unix_ms=now_ms() + 20000)
+    wait.until(lambda: len(maesn.asked("POST")) == 4, 40, "each has a replacement")
+    assert all(r.at > begins_at for r in maesn.asked("POST")[2:])
     world.await_settled("acme-42", count=2)
     assert len(maesn.asked("POST")) == 4
 
