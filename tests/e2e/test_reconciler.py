@@ -185,13 +185,25 @@ def test_a_revoked_token_blocks_the_account_without_a_call_and_over_a_restart(st
 
 
 def test_secrets_are_nowhere_to_be_read(start_world, maesn):
-    world = start_world([account("acme-42", "lexware-office", INVOICES)])
-    world.await_settled("acme-42", count=2)
+    """Neither in what a process tells at its most talkative, nor in the brokers' files."""
+    world = start_world([account("acme-42", "lexware-office", INVOICES)],
+                        {"log": {"level": "debug"}, "kafka": {"raw": {"debug": "all"}}})
+    world.put_account("put", "key-of-put", subscriptions=INVOICES)
+    world.await_settled("acme-42", "put", count=4)
+    world.request("acme-42", "rotate")
+    wait.until(lambda: len(maesn.asked("POST")) == 6, 20, "each has a replacement")
+    world.await_settled("acme-42", "put", count=4)
     bridge = world.bridges[0]
+    assert bridge.log("kafka.logged"), "librdkafka's debug output is part of what is searched"
     told = bridge.output.read_text() + bridge.admin("/metrics")[1] + bridge.admin("/debug/config")[1]
-    for secret in (API_KEY, "key-of-acme-42", *(s.secret for s in maesn.of("key-of-acme-42"))):
+    segments = world.cluster.segments(world.prefix)
+    assert b"/in/maesn/acme-42/invoice/created/" in segments, "the records are part of what is searched"
+    held = [s.secret for s in (*maesn.subscriptions.values(), *maesn.ended)]
+    assert len(held) == 6
+    for secret in (API_KEY, "key-of-acme-42", "key-of-put", *held):
         assert secret not in told
         assert hashlib.sha256(secret.encode()).hexdigest() not in told
+        assert secret.encode() not in segments
 
 
 # --- what the documents ask for ---

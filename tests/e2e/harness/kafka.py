@@ -197,6 +197,11 @@ class KafkaCluster:
             self._admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
         return self._admin
 
+    def segments(self, prefix):
+        """Every byte that the brokers keep of the topics whose names begin so, and of Kafka's own ones."""
+        return b"".join(path.read_bytes() for path in self.directory.glob("broker-*/log/*/*.log")
+                        if path.parent.name.startswith((prefix, "__")))
+
     def create_topics(self, *names, partitions=3, config=None):
         replicas = min(3, len(self.brokers))
         futures = self.admin().create_topics(
