@@ -60,10 +60,16 @@ void storage_done(struct storage *s)
 
 /* --- moving files --------------------------------------------------------------------------- */
 
-static bool exists(const struct storage *s, const char *name)
+/* Only what is surely not there is none: a disk that does not say is no reason to make a new one.
+ */
+static enum status look(const struct storage *s, const char *name, bool *ret_exists,
+                        struct diag *diag)
 {
     struct stat st;
-    return fstatat(s->directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    *ret_exists = fstatat(s->directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return *ret_exists || errno == ENOENT ? STATUS_OK
+                                          : diag_set(diag, STATUS_UNAVAILABLE, "%s/%s: %s",
+                                                     s->directory, name, strerror(errno));
 }
 
 static enum status sync_directory(const struct storage *s, struct diag *diag)
@@ -84,7 +90,7 @@ static enum status move(const struct storage *s, const char *from, const char *t
 
 /* A name that is free: "spool.db.damaged-20261231T235959Z", with "-2" to "-99" behind it where the
  * second has had one. */
-static void damaged_name(const struct storage *s, char ret[64])
+static enum status damaged_name(const struct storage *s, char ret[64], struct diag *diag)
 {
     char now[TIMESTAMP_SIZE], compact[TIMESTAMP_SIZE];
     timestamp_format(clock_unix_ms() / 1000 * 1000, now);
@@ -94,8 +100,16 @@ static void damaged_name(const struct storage *s, char ret[64])
             compact[len++] = *c;
     compact[len] = '\0';
     snprintf(ret, 64, STORAGE_DATABASE ".damaged-%s", compact);
-    for (int n = 2; exists(s, ret) && n < 100; n++)
+    bool is_taken = false;
+    enum status status = look(s, ret, &is_taken, diag);
+    for (int n = 2; status == STATUS_OK && is_taken && n < 100; n++) {
         snprintf(ret, 64, STORAGE_DATABASE ".damaged-%s-%d", compact, n);
+        status = look(s, ret, &is_taken, diag);
+    }
+    return status == STATUS_OK && is_taken
+               ? diag_set(diag, STATUS_UNAVAILABLE, "%s: no name is free for what is damaged",
+                          s->directory)
+               : status;
 }
 
 /* The database first: a log that is left alone by a crash in between is never taken for a new
@@ -104,9 +118,10 @@ static enum status move_aside(const struct storage *s, struct storage_damage *re
                               struct diag *diag)
 {
     char log[sizeof(ret->name) + 4];
-    damaged_name(s, ret->name);
+    enum status status = damaged_name(s, ret->name, diag);
     snprintf(log, sizeof(log), "%s-wal", ret->name);
-    enum status status = move(s, STORAGE_DATABASE, ret->name, diag);
+    if (status == STATUS_OK)
+        status = move(s, STORAGE_DATABASE, ret->name, diag);
     if (status == STATUS_OK)
         status = move(s, STORAGE_DATABASE "-wal", log, diag);
     if (status == STATUS_OK)
@@ -145,13 +160,15 @@ static enum status make(const struct storage *s, int64_t next_sequence, struct d
 static enum status open_or_make(const struct storage *s, const struct store_limits *limits,
                                 int64_t next_sequence, struct store **ret, struct diag *diag)
 {
-    if (!exists(s, STORAGE_DATABASE)) {
-        if (exists(s, STORAGE_DATABASE "-wal"))
-            return diag_set(diag, STATUS_INVALID, "its log is there without it");
-        enum status status = make(s, next_sequence, diag);
-        if (status != STATUS_OK)
-            return status;
-    }
+    bool has_database = false, has_log = false;
+    enum status status = look(s, STORAGE_DATABASE, &has_database, diag);
+    if (status == STATUS_OK)
+        status = look(s, STORAGE_DATABASE "-wal", &has_log, diag);
+    if (status == STATUS_OK && !has_database)
+        status = has_log ? diag_set(diag, STATUS_INVALID, "its log is there without it")
+                         : make(s, next_sequence, diag);
+    if (status != STATUS_OK)
+        return status;
     /* Whoever put the file there: what is in it concerns nobody else. */
     if (fchmodat(s->directory_fd, STORAGE_DATABASE, ours_alone, 0) != 0)
         return diag_set(diag, STATUS_UNAVAILABLE, "%s: %s", s->database, strerror(errno));

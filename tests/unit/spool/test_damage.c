@@ -1,5 +1,6 @@
 /* A database that is damaged: moved aside as it is, loudly, and a new one begins. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <sqlite3.h>
@@ -257,6 +258,38 @@ static void two_that_are_damaged_within_a_second_are_both_kept(void **state)
     assert_int_equal(kept, 3);
 }
 
+/* --- a disk that does not answer ------------------------------------------------------------ */
+
+static int stats_failing; /* so many calls of fstatat() fail */
+
+int __real_fstatat(int fd, const char *name, struct stat *ret, int flags);
+int __wrap_fstatat(int fd, const char *name, struct stat *ret, int flags);
+
+int __wrap_fstatat(int fd, const char *name, struct stat *ret, int flags)
+{
+    if (stats_failing == 0)
+        return __real_fstatat(fd, name, ret, flags);
+    stats_failing--;
+    errno = EIO;
+    return -1;
+}
+
+static bool has_three(struct spool *s)
+{
+    return spool_is_healthy(s, NULL) && spool_records(s) == 3;
+}
+
+static void a_database_that_cannot_be_seen_for_a_moment_is_not_made_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(test_put(f.spool, &f.wait, "a", 3, 10), SPOOL_STORED);
+    spool_close(f.spool);
+    stats_failing = 2; /* of the database, and of its log or of the next try */
+    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    test_eventually(has_three, f.spool);
+    assert_metric("maesn_bridge_spool_quarantined_total", "0");
+}
+
 /* --- damage that is found later ------------------------------------------------------------- */
 
 static bool has_one_less(struct spool *s)
@@ -326,6 +359,7 @@ int main(void)
         TEST(a_damaged_database_is_moved_aside_and_a_new_one_begins),
         TEST(a_log_without_its_database_is_moved_aside),
         TEST(two_that_are_damaged_within_a_second_are_both_kept),
+        TEST(a_database_that_cannot_be_seen_for_a_moment_is_not_made_anew),
         TEST(a_record_whose_checksum_is_wrong_is_set_aside_and_the_others_are_read),
         TEST(damage_found_while_reading_moves_the_database_aside),
     };
