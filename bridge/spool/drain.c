@@ -387,11 +387,12 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Returns whether reading may go on: not before a rewind that is wanted was made. */
+/* Returns whether reading may go on: not before a rewind that is wanted was made. What was
+ * acknowledged since is handed to spool_delete() first: it would be read, and sent, once more. */
 static bool rewind_if_wanted(struct drain *d)
 {
     pthread_mutex_lock(&d->lock);
-    bool rewinds = d->wants_rewind && d->under_way_len == 0;
+    bool rewinds = d->wants_rewind && d->under_way_len == 0 && d->done_len == 0;
     for (size_t i = 0; rewinds && i < CLASSES; i++) {
         if (d->classes[i].blocked_at != 0)
             d->cursor = earlier(d->cursor, d->classes[i].blocked_at - 1);

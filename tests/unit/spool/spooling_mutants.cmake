@@ -58,6 +58,8 @@ spooling_mutant(acknowledged-rows-stay duplicates spooling_sink.c
   "bool is_kept = is_answered && p->attempt_state != ATTEMPT_ACKED" "bool is_kept = is_answered")
 spooling_mutant(failures-not-counted duplicates spooling_sink.c
   "bool may_be_twice = is_kept && p->attempt_state == ATTEMPT_FAILED;" "bool may_be_twice = false;")
+spooling_mutant(rewound-over-acknowledged-rows duplicates drain.c
+  "d->under_way_len == 0 && d->done_len == 0;" "d->under_way_len == 0;")
 spooling_mutant(reported-twice once spooling_sink.c
   "p->is_reported |= is_answered;" "(void)0;")
 spooling_mutant(probes-are-refused ends drain.c

@@ -422,6 +422,7 @@ enum status spool_delete(struct spool *s, const int64_t *sequences, size_t len)
     (void)s;
     for (size_t i = 0; i < len && !world.is_ghost; i++)
         spool.deletes[spool.deletes_len++] = sequences[i];
+    meanwhile();
     return STATUS_OK;
 }
 
