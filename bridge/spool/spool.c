@@ -301,12 +301,14 @@ static bool is_closed(struct spool *s)
     return is;
 }
 
-/* What reading says of the database is the writer's to act upon. */
+/* What reading says of the database is the writer's to act upon. reader_lock is held: it cannot
+ * have been opened anew since it was read. If it is about to be, that checks it. */
 static enum status report(struct spool *s, enum status status, const struct diag *diag)
 {
     if (status == STATUS_INVALID) {
         pthread_mutex_lock(&s->lock);
-        s->reader_damage = *diag;
+        if (s->state != SPOOL_CLOSED)
+            s->reader_damage = *diag;
         pthread_cond_signal(&s->changed);
         pthread_mutex_unlock(&s->lock);
         return STATUS_UNAVAILABLE;
@@ -406,9 +408,10 @@ enum status spool_read(struct spool *s, int64_t after, size_t max, size_t max_by
     atomic_store(&s->is_at_end, true);
     if (status == STATUS_OK)
         status = read_some(s, &range, a, &page, &diag);
+    status = report(s, status, &diag);
     pthread_mutex_unlock(&s->reader_lock);
     if (status != STATUS_OK)
-        return report(s, status, &diag);
+        return status;
     if (!page.is_at_end)
         atomic_store(&s->is_at_end, false);
     *ret = page.records;

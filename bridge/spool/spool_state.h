@@ -103,7 +103,7 @@ struct spool {
     size_t deletes_len, deletes_capacity;
     int64_t deletes_due_mono_ms;
     bool is_refusing;          /* one was refused for lack of room: on_change when there is some */
-    struct diag reader_damage; /* found by a reader, for the writer; empty: none */
+    struct diag reader_damage; /* found by a reader of this opening, for the writer; empty: none */
 
     atomic_bool is_at_end; /* a reader has met the end: on_change when something is behind it */
     atomic_ullong records_now, bytes_now;

@@ -36,6 +36,8 @@ static void set_state(struct spool *s, enum spool_database state, const struct d
     pthread_mutex_lock(&s->lock);
     s->state = state;
     s->why = why == NULL ? (struct diag){0} : *why;
+    if (state == SPOOL_CLOSED)
+        s->reader_damage = (struct diag){0}; /* what is opened next is checked itself */
     if (state == SPOOL_OPEN)
         s->retry_pause_ms = RETRY_MIN_MS;
     else
@@ -85,7 +87,6 @@ static void report_damage(struct spool *s, const struct storage_damage *damage)
     s->damage = (struct diag){0};
     pthread_mutex_lock(&s->lock);
     s->deletes_len = 0; /* they were in the other */
-    s->reader_damage = (struct diag){0};
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -15,6 +15,8 @@
 
 #include "bridge/base/file.h"
 #include "bridge/base/log.h"
+#include "bridge/spool/store.h"
+#include "bridge/spool/store_reader.h"
 #include "tests/support/spool_fixture.h"
 
 enum { RECORDS = 400, PAGE = 4096 };
@@ -352,6 +354,92 @@ static void damage_found_while_reading_moves_the_database_aside(void **state)
     arena_free(a);
 }
 
+/* --- damage that is found while the disk fails ---------------------------------------------- */
+
+static enum {
+    NOTHING_MEANWHILE = 0,
+    FAILURE_WHILE_READING,   /* a commit fails; then the reader has found damage */
+    READING_WHILE_COMMITTING /* a reader finds damage; then the commit fails */
+} meanwhile;
+
+static bool is_commit_failing;
+static struct test_entry *failing;
+
+enum status __real_store_commit(struct store *store, struct diag *diag);
+enum status __wrap_store_commit(struct store *store, struct diag *diag);
+enum status __real_store_reader_read(struct store_reader *r, const struct store_range *range,
+                                     struct arena *a, struct store_page *ret, struct diag *diag);
+enum status __wrap_store_reader_read(struct store_reader *r, const struct store_range *range,
+                                     struct arena *a, struct store_page *ret, struct diag *diag);
+
+static void read_damage(void)
+{
+    struct arena *a = arena_new(1 << 20);
+    struct spooled_record *records = NULL;
+    size_t len = 0;
+    assert_int_equal(spool_read(f.spool, 0, 10, 1 << 20, a, &records, &len), STATUS_UNAVAILABLE);
+    arena_free(a);
+}
+
+enum status __wrap_store_commit(struct store *store, struct diag *diag)
+{
+    if (!is_commit_failing)
+        return __real_store_commit(store, diag);
+    is_commit_failing = false;
+    if (meanwhile == READING_WHILE_COMMITTING)
+        read_damage();
+    return diag_set(diag, STATUS_UNAVAILABLE, "disk I/O error");
+}
+
+static bool is_unhealthy(struct spool *s)
+{
+    struct diag diag = {0};
+    return !spool_is_healthy(s, &diag);
+}
+
+static void put_failing(void)
+{
+    is_commit_failing = true;
+    failing = test_entry_new(&f.wait, "failing", 1, 10);
+    assert_int_equal(spool_put(f.spool, &failing->entry), STATUS_OK);
+}
+
+enum status __wrap_store_reader_read(struct store_reader *r, const struct store_range *range,
+                                     struct arena *a, struct store_page *ret, struct diag *diag)
+{
+    if (meanwhile == NOTHING_MEANWHILE)
+        return __real_store_reader_read(r, range, a, ret, diag);
+    if (meanwhile == FAILURE_WHILE_READING) {
+        put_failing();
+        test_eventually(is_unhealthy, f.spool);
+    }
+    meanwhile = NOTHING_MEANWHILE;
+    return diag_set(diag, STATUS_INVALID, "database disk image is malformed");
+}
+
+static void damage_that_was_read_before_it_was_opened_anew_is_forgotten(void **state)
+{
+    (void)state;
+    assert_int_equal(test_put(f.spool, &f.wait, "a", 3, 10), SPOOL_STORED);
+    for (int i = FAILURE_WHILE_READING; i <= READING_WHILE_COMMITTING; i++) {
+        size_t ended = f.wait.ended;
+        meanwhile = i;
+        if (i == FAILURE_WHILE_READING)
+            read_damage();
+        else
+            put_failing();
+        test_wait_for(&f.wait, ended + 1);
+        assert_int_equal(failing->outcome, SPOOL_FAILED);
+        test_entry_unref(failing);
+        test_eventually(has_three, f.spool);
+        /* What a reader reported would come before this. */
+        assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
+        int64_t b = 4;
+        assert_int_equal(spool_delete(f.spool, &b, 1), STATUS_OK);
+        assert_metric("maesn_bridge_spool_quarantined_total", "0");
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -362,6 +450,7 @@ int main(void)
         TEST(a_database_that_cannot_be_seen_for_a_moment_is_not_made_anew),
         TEST(a_record_whose_checksum_is_wrong_is_set_aside_and_the_others_are_read),
         TEST(damage_found_while_reading_moves_the_database_aside),
+        TEST(damage_that_was_read_before_it_was_opened_anew_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
