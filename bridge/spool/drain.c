@@ -63,15 +63,17 @@ struct page {
     struct item items[];
 };
 
-struct class
-{
-    int64_t blocked_at; /* the sequence of its first blocked record; 0: it is not blocked */
-    unsigned under_way;
-};
-
 struct refused_topic {
     char name[TOPIC_LEN_MAX + 1]; /* "": none */
     int64_t since_mono_ms;
+    bool is_waited_for; /* forget_refused()'s own */
+};
+
+struct class
+{
+    int64_t blocked_at; /* the sequence of its first blocked record; 0: it is not blocked */
+    struct refused_topic *refused; /* why it is blocked; NULL: for another reason */
+    unsigned under_way;
 };
 
 struct drain {
@@ -194,25 +196,57 @@ static struct refused_topic *find_refused(struct drain *d, const char *topic)
     return NULL;
 }
 
-static void note_refused(struct drain *d, const char *topic, int64_t now_mono_ms)
+/* Returns NULL for one of too many, whose callbacks the spool keeps. */
+static struct refused_topic *note_refused(struct drain *d, const char *topic, int64_t now_mono_ms)
 {
-    struct refused_topic *refused = find_refused(d, topic) == NULL ? find_refused(d, "") : NULL;
-    if (refused == NULL || strlen(topic) > TOPIC_LEN_MAX)
-        return; /* noted already; or one of many, whose callbacks the spool keeps */
+    struct refused_topic *refused = find_refused(d, topic);
+    if (refused != NULL || strlen(topic) > TOPIC_LEN_MAX)
+        return refused;
+    refused = find_refused(d, "");
+    if (refused == NULL)
+        return NULL;
     (void)snprintf(refused->name, sizeof(refused->name), "%s", topic);
     refused->since_mono_ms = now_mono_ms;
     atomic_fetch_add(&d->refused_len, 1);
+    return refused;
+}
+
+static void drop_refused(struct drain *d, struct refused_topic *refused)
+{
+    for (size_t i = 0; i < CLASSES; i++)
+        if (d->classes[i].refused == refused)
+            d->classes[i].refused = NULL;
+    refused->name[0] = '\0';
+    atomic_fetch_sub(&d->refused_len, 1);
 }
 
 static void note_taken(struct drain *d, const char *topic)
 {
+    struct refused_topic *refused =
+        atomic_load(&d->refused_len) == 0 ? NULL : find_refused(d, topic);
+    if (refused != NULL)
+        drop_refused(d, refused);
+}
+
+/* Everything was read. A topic of which nothing is blocked or under way has nothing left that could
+ * be acknowledged: its rows were moved aside, with their database or alone. */
+static void forget_refused(struct drain *d)
+{
     if (atomic_load(&d->refused_len) == 0)
         return;
-    struct refused_topic *refused = find_refused(d, topic);
-    if (refused == NULL)
-        return;
-    refused->name[0] = '\0';
-    atomic_fetch_sub(&d->refused_len, 1);
+    for (size_t i = 0; i < REFUSED_TOPICS; i++)
+        d->refused[i].is_waited_for = false;
+    for (size_t i = 0; i < CLASSES; i++)
+        if (d->classes[i].refused != NULL)
+            d->classes[i].refused->is_waited_for = true;
+    for (const struct item *item = d->under_way; item != NULL; item = item->next) {
+        struct refused_topic *refused = find_refused(d, item->pub.records[0].topic);
+        if (refused != NULL)
+            refused->is_waited_for = true;
+    }
+    for (size_t i = 0; i < REFUSED_TOPICS; i++)
+        if (d->refused[i].name[0] != '\0' && !d->refused[i].is_waited_for)
+            drop_refused(d, &d->refused[i]);
 }
 
 bool drain_refuses(struct drain *d, const char *topic)
@@ -263,7 +297,7 @@ static void block(struct drain *d, const struct item *item, enum status status, 
 {
     struct class *class = &d->classes[item->class];
     if (status == STATUS_REFUSED)
-        note_refused(d, item->pub.records[0].topic, now_mono_ms);
+        class->refused = note_refused(d, item->pub.records[0].topic, now_mono_ms);
     d->blocked_len += class->blocked_at == 0;
     if (class->blocked_at == 0 || item->sequence < class->blocked_at)
         class->blocked_at = item->sequence;
@@ -397,6 +431,7 @@ static bool rewind_if_wanted(struct drain *d)
         if (d->classes[i].blocked_at != 0)
             d->cursor = earlier(d->cursor, d->classes[i].blocked_at - 1);
         d->classes[i].blocked_at = 0;
+        d->classes[i].refused = NULL;
     }
     if (rewinds) {
         d->blocked_len = 0;
@@ -493,6 +528,7 @@ static enum scanned scan_page(struct drain *d, struct page *page, size_t len, in
 static void meet_end(struct drain *d, const struct backlog_view *view, int64_t now_mono_ms)
 {
     pthread_mutex_lock(&d->lock);
+    forget_refused(d);
     bool is_clean = d->blocked_len == 0 && d->under_way_len == 0;
     /* While something leaves, the rest is a matter of milliseconds. */
     bool is_near =

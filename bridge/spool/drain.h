@@ -64,6 +64,6 @@ int64_t drain_turn(struct drain *d, int64_t now_mono_ms);
  * thread that calls drain_turn() has ended. */
 void drain_stop(struct drain *d);
 
-/* Whether records of this topic have been refused for a while, until somebody mends what is wrong.
- * Thread: any. */
+/* Whether records of this topic have been refused for a while, until somebody mends what is wrong,
+ * or none of them is left. Thread: any. */
 bool drain_refuses(struct drain *d, const char *topic);
