@@ -17,6 +17,7 @@ struct message {
     struct arena *dead_letter_arena; /* NULL: the record is as the publication has it */
     int64_t accepted_at_mono_us;
     bool ambiguous; /* an attempt may have been stored without our knowing */
+    bool is_durable;
 };
 
 struct custody {
@@ -37,7 +38,9 @@ struct custody *custody_new(struct publication *pub);
 void custody_cancel(struct custody *custody);
 
 /* One message's fate is known, STATUS_OK, STATUS_UNAVAILABLE or STATUS_REFUSED; the last one calls
- * on_done and ends the custody. Thread: any, no lane's lock held. */
+ * on_done and ends the custody. Counts each by its topic's results, a durable one only then: it is
+ * TOPIC_ACKED when all were and were still waited for, TOPIC_AMBIGUOUS otherwise.
+ * Thread: any, no lane's lock held. */
 void custody_finish(struct message *m, enum status status);
 
 /* The publisher has handed over all messages. */

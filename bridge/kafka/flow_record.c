@@ -14,12 +14,7 @@
 
 void flow_record_conclude(struct flow *f, struct message *m, enum status status)
 {
-    bool is_durable = status == STATUS_OK;
-    enum topic_result result = is_durable     ? TOPIC_ACKED
-                               : m->ambiguous ? TOPIC_AMBIGUOUS
-                                              : TOPIC_FAILED;
-    counter_add(m->topic->results[result], 1);
-    if (is_durable) {
+    if (status == STATUS_OK) {
         counter_add(f->duplicates, m->ambiguous);
         histogram_observe(f->duration, (double)(clock_mono_us() - m->accepted_at_mono_us) / 1e6);
         if (m->record->reason != DEAD_LETTER_NONE)
@@ -38,7 +33,8 @@ void flow_record_log_failed(const struct message *m, const char *error)
 
 bool flow_record_is_over(const struct flow *f, const struct message *m, int64_t now)
 {
-    return publication_is_abandoned(m->custody->pub) ||
+    const struct publication *pub = m->custody->pub;
+    return publication_is_abandoned(pub) || (pub->due_mono_ms != 0 && now >= pub->due_mono_ms) ||
            now - m->entry.accepted_at_mono_ms >= f->options.deadline_ms;
 }
 

@@ -49,7 +49,7 @@ static inline struct message *message_of(struct lane_entry *entry)
     return (struct message *)entry;
 }
 
-/* The record's fate is known, as custody_finish() has it: counts it and tells its custody. */
+/* The record's fate is known, as custody_finish() has it: tells its custody, which counts it. */
 void flow_record_conclude(struct flow *f, struct message *m, enum status status);
 
 void flow_record_log_failed(const struct message *m, const char *error);

@@ -13,7 +13,7 @@
 enum topic_result {
     TOPIC_ACKED = 0,
     TOPIC_FAILED,
-    TOPIC_AMBIGUOUS, /* reported as failed, yet maybe stored */
+    TOPIC_AMBIGUOUS, /* its callback was not told that it is durable, yet it may be stored */
 };
 #define TOPIC_RESULTS 3
 

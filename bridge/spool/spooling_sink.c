@@ -356,14 +356,14 @@ static bool on_attempt_done(struct publication *attempt, enum status status)
 
     if (is_durable && is_storing)
         spool_withdraw(&p->entry);
-    if (is_answered)
-        (void)report(p, status);
+    /* Who was answered with the rows was told; who was answered without anything is abandoned. */
+    bool is_told = is_answered ? report(p, status) : !publication_is_abandoned(p->outer);
     if (was_held)
         release(p, is_durable);
     if (is_to_store)
         (void)store(p, clock_mono_ms());
     conclude_if_lost(p);
-    return true;
+    return is_told;
 }
 
 static int64_t soft_mono_ms(const struct passage *p, int64_t now_mono_ms)

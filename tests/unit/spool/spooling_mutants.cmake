@@ -31,7 +31,7 @@ spooling_mutant(answered-before-stored durable spooling_sink.c
   "if (status == STATUS_OK)\n        return STATUS_OK;\n    backlog_leave"
   "if (status == STATUS_OK) {\n        if (!p->is_reported) { p->is_reported = true; (void)report(p, STATUS_OK); }\n        return STATUS_OK;\n    }\n    backlog_leave")
 spooling_mutant(failed-attempt-is-a-success durable spooling_sink.c
-  "(void)report(p, status);\n    if (was_held)" "(void)report(p, STATUS_OK);\n    if (was_held)")
+  "is_answered ? report(p, status)" "is_answered ? report(p, STATUS_OK)")
 spooling_mutant(refused-is-deleted durable drain.c
   "    } else {\n        block(d, item, status, now);\n    }"
   "    } else {\n        (void)spool_delete(d->options.spool, &item->sequence, 1);\n    }")
@@ -62,5 +62,9 @@ spooling_mutant(rewound-over-acknowledged-rows duplicates drain.c
   "d->under_way_len == 0 && d->done_len == 0;" "d->under_way_len == 0;")
 spooling_mutant(reported-twice once spooling_sink.c
   "p->is_reported |= is_answered;" "(void)0;")
+spooling_mutant(late-reports-are-said-to-be-waited-for waited spooling_sink.c
+  "return is_told;" "return true;")
+spooling_mutant(what-the-rows-answered-is-said-to-be-503 waited spooling_sink.c
+  ": !publication_is_abandoned(p->outer);" ": false;")
 spooling_mutant(probes-are-refused ends drain.c
   "page->items[0].is_probe = true;" "(void)0;")

@@ -7,6 +7,7 @@
  *   order       of a key, as long as its sender waits for its answers
  *   late        what was answered 503 is not sent afterwards
  *   once        on_done is called once for what was taken, never for what was refused
+ *   waited      who delivers directly learns whether the callback was answered 503 meanwhile
  *   duplicates  a record is in Kafka once, but for those that are counted or were sent again
  *   ends        in the end everything is answered and the spool is empty
  *
@@ -223,7 +224,12 @@ static struct publication *take_flying(struct lane *l, size_t i)
 
 static void end_flying(struct publication *pub, enum status status)
 {
-    (void)pub->on_done(pub, status);
+    bool was_waited_for = pub->on_done(pub, status);
+    bool is_attempt = pub->origin != NULL;
+    int id = id_of(&pub->records[0]);
+    if (status == STATUS_OK && is_attempt && !world.is_ghost &&
+        was_waited_for != (told[id].answer != ANSWER_503))
+        violate("waited", "what was answered 503 was said to be waited for, or the reverse", id);
     publication_unref(pub);
 }
 
