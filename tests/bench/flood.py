@@ -1,4 +1,4 @@
-"""Measures a flood of wrong signatures; started by tests/bench/flood."""
+"""Measures a flood of wrong signatures; started by tests/bench/flood. Exits with 1 when the median ratio of p99 is above 2."""
 
 import argparse
 import asyncio
@@ -19,6 +19,7 @@ from harness.sender import SIGNATURE_HEADER, Load, encode, event  # noqa: E402
 TOPICS = ("maesn.invoice", "maesn.other", "maesn.dead-letter", "maesn.token")
 OTHER = "/in/maesn/account-b/by-hand"
 RATE = 100
+RATIO_MAX = 2  # of the p99 with the flood to that without
 ROUNDS = 5  # each without and then with the flood; the median of their ratios leaves out what else the machine does
 
 SCRIPT = """
@@ -77,12 +78,23 @@ def measure(bridge, flood, seconds, directory):
     return calm, flooded, requests / duration
 
 
+def judge(ratios):
+    """Says whether the ratios of p99, by number of connections, are what they may be; returns the exit code."""
+    missed = {connections: ratio for connections, ratio in ratios.items() if ratio > RATIO_MAX}
+    for connections, ratio in missed.items():
+        print(f"flood: NOT MET: with {connections} connections the median ratio of p99 is {ratio:.2f}, above {RATIO_MAX}")
+    if not missed:
+        print(f"flood: met: the median ratio of p99 is {max(ratios.values()):.2f} at most, not above {RATIO_MAX}")
+    return 1 if missed else 0
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=int, default=5, help="of each of the rounds (default 5)")
     arguments.add_argument("--connections", type=int, action="append", help="of the flood (default 16, 64 and 256)")
     arguments.add_argument("--body", type=int, default=0, help="bytes added to each forged body (default 0)")
     wanted = arguments.parse_args()
+    ratios = {}
     with KafkaCluster(1, jvm=("-Xmx1g",)) as cluster, tempfile.TemporaryDirectory() as directory:
         cluster.create_topics(*TOPICS)
         config = ConfigDirectory({"kafka": {"brokers": cluster.bootstrap}}, [route(), route("account-b")])
@@ -96,12 +108,15 @@ def main():
                 calm, flooded, rate = measure(bridge, Flood(connections, wanted.body), wanted.seconds, pathlib.Path(directory))
                 row = [median_of(rounds, p) for rounds in (calm, flooded) for p in (50, 99)]
                 ratio = statistics.median(percentile(b, 99) / percentile(a, 99) for a, b in zip(calm, flooded))
+                ratios[connections] = ratio
                 print(f"| {connections} connections | {rate:,.0f} | " + " | ".join(f"{ms:.1f}" for ms in row) +
                       f" | {ratio:.2f} |", flush=True)
             assert bridge.stop() == 0
         finally:
             bridge.kill()
             config.remove()
+    return judge(ratios)
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

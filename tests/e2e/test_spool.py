@@ -18,6 +18,7 @@ from harness.oracle import Oracle
 from harness.sender import Load, encode, event, post, statuses
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", 60))
+P99_MS = float(os.environ.get("OUTAGE_P99_MS", 1000))  # on a machine that is busy; tests/bench/outage asks for less
 RATE = 500
 ACCOUNTS = 50
 
@@ -118,9 +119,9 @@ def test_every_callback_of_an_outage_is_answered_200_and_delivered_in_order(own_
           f" the first one delivered {seen.first:.1f} s after the return, the last one {seen.drained:.1f} s;"
           f" memory {seen.rss_before:.1f} MB before, {seen.rss_outage:.1f} MB in the outage, {seen.rss:.1f} MB at most")
     assert seen.first < 3
-    assert seen.p99 < 1000
     assert seen.rss - seen.rss_before < 10
     check_kafka(own_kafka, bridge, oracle)
+    assert seen.p99 < P99_MS, f"p99 during the outage {seen.p99:.1f} ms, expected less than {P99_MS:.0f} ms"
 
 
 def test_a_frozen_broker_costs_no_200_either(own_kafka, start_bridge, spool_directory):
