@@ -194,7 +194,7 @@ def test_secrets_are_nowhere_to_be_read(start_world, maesn):
     wait.until(lambda: len(maesn.asked("POST")) == 6, 20, "each has a replacement")
     world.await_settled("acme-42", "put", count=4)
     bridge = world.bridges[0]
-    assert bridge.log("kafka.logged"), "librdkafka's debug output is part of what is searched"
+    wait.until(lambda: bridge.log("kafka.logged"), 20, "librdkafka's debug output is part of what is searched")
     told = bridge.output.read_text() + bridge.admin("/metrics")[1] + bridge.admin("/debug/config")[1]
     segments = world.cluster.segments(world.prefix)
     assert b"/in/maesn/acme-42/invoice/created/" in segments, "the records are part of what is searched"
@@ -298,9 +298,10 @@ def test_a_rotation_asked_for_where_the_clock_is_ahead_is_done_once_when_its_tim
 # --- several reconcilers ---
 
 def check_one_at_a_time(maesn, names):
-    """No request for an account came before the answer to another process's."""
+    """No write for an account came before the answer to another process's. (A list that its asker has given up at a
+    hand-over may still be being answered.)"""
     for name in names:
-        requests = maesn.asked(account_key=f"key-of-{name}")
+        requests = [r for r in maesn.asked(account_key=f"key-of-{name}") if r.writes]
         for earlier, later in itertools.pairwise(requests):
             overlap = earlier.actor != later.actor and (earlier.ended_at is None or earlier.ended_at > later.at)
             assert not overlap, f"{name}: {later.actor} while {earlier.actor} waits for {earlier.method}"
@@ -310,6 +311,7 @@ def test_three_reconcilers_share_the_accounts_and_the_rest_take_over(start_world
     names = [f"tenant-{i}" for i in range(24)]
     maesn.fault = lambda request: Fault(delay_s=0.2)  # so that work done twice would be seen to overlap
     world = start_world([account(name, "xero") for name in names])
+    world.await_settled(*names, count=len(names))
     for _ in range(2):
         world.start_another()
     bridges = world.bridges
@@ -318,7 +320,6 @@ def test_three_reconcilers_share_the_accounts_and_the_rest_take_over(start_world
         return [b.metric("maesn_bridge_reconciler_partitions") for b in bridges if b.process.poll() is None]
 
     wait.until(lambda: sorted(led()) == [1, 1, 2], 40, "each leads some of the four partitions")
-    wait.until(lambda: len(maesn.subscriptions) == len(names), 40, "every account has its subscription")
     bridges[1].kill()  # without a word: its session has to run out
     wait.until(lambda: sorted(led()) == [2, 2], 40, "two lead all partitions")
     asked = len(maesn.asked())
