@@ -194,7 +194,6 @@ def test_secrets_are_nowhere_to_be_read(start_world, maesn):
     wait.until(lambda: len(maesn.asked("POST")) == 6, 20, "each has a replacement")
     world.await_settled("acme-42", "put", count=4)
     bridge = world.bridges[0]
-    wait.until(lambda: bridge.log("kafka.logged"), 20, "librdkafka's debug output is part of what is searched")
     told = bridge.output.read_text() + bridge.admin("/metrics")[1] + bridge.admin("/debug/config")[1]
     segments = world.cluster.segments(world.prefix)
     assert b"/in/maesn/acme-42/invoice/created/" in segments, "the records are part of what is searched"
