@@ -205,35 +205,6 @@ static void a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_on
     fixture_done(&f);
 }
 
-static bool is_paused(void *ctx)
-{
-    struct fixture *f = ctx;
-    return !producer_is_healthy(f->producer, &(struct diag){0});
-}
-
-/* Its callback waited for its secret first: less is left of its time than the deadline. */
-static void what_is_held_is_not_sent_once_its_callback_is_due(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_init(&f, 1);
-    fixture_start(&f);
-    assert_durable(&f, "a", "before");
-    mock_cluster_freeze(f.cluster);
-    struct outcome *sent = fixture_publish(&f, "a", "sent", 1);
-    assert_true(eventually(is_paused, &f, 5000));
-    f.due_in_ms = 200;
-    struct outcome *held = fixture_publish(&f, "a", "held", 1);
-    assert_int_equal(outcome_wait(held, 1000), STATUS_UNAVAILABLE);
-    mock_cluster_thaw(f.cluster);
-    (void)outcome_wait(sent, 5000);
-    assert_durable(&f, "a", "after");
-    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "held"), 0);
-    outcome_free(sent);
-    outcome_free(held);
-    fixture_done(&f);
-}
-
 static void stopping_with_the_broker_gone_still_reports_each_record(void **state)
 {
     (void)state;
@@ -286,7 +257,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_mute_broker_does_not_stop_the_partitions_of_the_others),
         cmocka_unit_test(records_in_flight_to_a_mute_leader_reach_the_new_one_in_time),
         cmocka_unit_test(a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only),
-        cmocka_unit_test(what_is_held_is_not_sent_once_its_callback_is_due),
         cmocka_unit_test(stopping_with_the_broker_gone_still_reports_each_record),
         cmocka_unit_test(stopping_delivers_what_is_under_way),
     };
