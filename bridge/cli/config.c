@@ -3,28 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bridge/app/configuration.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/settings/reference.h"
 
 static enum exit_code print_run(const struct invocation *in)
 {
-    CLEANUP(problems_done) struct problems problems;
     CLEANUP(configuration_done) struct configuration configuration;
     CLEANUP(buf_done) struct buf text;
-    problems_init(&problems);
     buf_init(&text, OUTPUT_MAX);
-    enum status status =
-        configuration_load(invocation_config(in), SETTINGS_ALL, &configuration, &problems);
-    if (status == STATUS_NOMEM)
-        return output_out_of_memory();
+    enum status status = invocation_settings(in, SETTINGS_ALL, &configuration);
+    if (status != STATUS_OK)
+        return exit_code_of_status(status);
     const struct settings *s = configuration.settings;
-    if (s == NULL) {
-        problems_print(&problems, &text);
-        (void)output_write(stderr, &text);
-        return EXIT_CODE_CONFIG;
-    }
     if (invocation_wants_json(in)) {
         settings_print_json(s, &text);
         buf_append_text(&text, "\n");

@@ -7,6 +7,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/kafka/membership.h"
 #include "bridge/registry/sealed.h"
@@ -24,25 +25,7 @@ static const int first_wait_ms = 400, doublings_max = 4;
 enum exit_code registry_access_fail(const struct registry_access *x, enum status status,
                                     const struct diag *diag)
 {
-    fprintf(stderr, "maesn-bridge %s: %s\n", x->command,
-            diag->text[0] != '\0'    ? diag->text
-            : status == STATUS_NOMEM ? "memory is short"
-                                     : status_name(status));
-    /* Somebody else is at work: nothing that is away. */
-    return status == STATUS_BUSY || status == STATUS_NOMEM ? EXIT_CODE_FAILURE
-                                                           : exit_code_of_status(status);
-}
-
-static enum status load(const char *file, struct configuration *ret)
-{
-    CLEANUP(problems_done) struct problems problems;
-    CLEANUP(buf_done) struct buf text;
-    problems_init(&problems);
-    buf_init(&text, OUTPUT_MAX);
-    enum status status = configuration_load(file, SETTINGS_RECONCILER, ret, &problems);
-    problems_print(&problems, &text);
-    fputs(buf_text(&text), stderr);
-    return status;
+    return output_failure(x->command, status, diag);
 }
 
 enum exit_code registry_access_init(const struct invocation *in, const char *command,
@@ -51,7 +34,7 @@ enum exit_code registry_access_init(const struct invocation *in, const char *com
     *ret = (struct registry_access){.command = command};
     log_set_level(LOG_ERROR); /* what fails is told in a sentence, not in librdkafka's lines */
     struct diag diag = {0};
-    enum status status = load(invocation_config(in), &ret->configuration);
+    enum status status = invocation_settings(in, SETTINGS_RECONCILER, &ret->configuration);
     if (status == STATUS_INVALID) /* it was told */
         return EXIT_CODE_CONFIG;
     const struct settings *s = ret->settings = ret->configuration.settings;

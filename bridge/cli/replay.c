@@ -11,6 +11,7 @@
 #include "bridge/base/log.h"
 #include "bridge/base/nearest.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/replay_report.h"
 #include "bridge/providers/providers.h"
@@ -147,36 +148,13 @@ static void wipe_progress(const struct replay *r)
 /* --- all of it ---------------------------------------------------------------------------------
  */
 
-static enum exit_code fail(enum status status, const struct diag *diag)
-{
-    fprintf(stderr, "maesn-bridge replay: %s\n",
-            diag->text[0] != '\0'    ? diag->text
-            : status == STATUS_NOMEM ? "memory is short"
-                                     : status_name(status));
-    /* Somebody else is at work: nothing that is away. */
-    return status == STATUS_BUSY || status == STATUS_NOMEM ? EXIT_CODE_FAILURE
-                                                           : exit_code_of_status(status);
-}
-
-static enum status load(const char *file, struct configuration *ret)
-{
-    CLEANUP(problems_done) struct problems problems;
-    CLEANUP(buf_done) struct buf text;
-    problems_init(&problems);
-    buf_init(&text, OUTPUT_MAX);
-    enum status status = configuration_load(file, SETTINGS_INGRESS, ret, &problems);
-    problems_print(&problems, &text);
-    fputs(buf_text(&text), stderr);
-    return status;
-}
-
 static enum exit_code prepare(const struct invocation *in, struct replay *r)
 {
     log_set_level(LOG_ERROR); /* what fails is told in a sentence, not in librdkafka's lines */
     enum exit_code code = read_selection(in, &r->selection);
     if (code != EXIT_CODE_FINE)
         return code;
-    enum status status = load(invocation_config(in), &r->configuration);
+    enum status status = invocation_settings(in, SETTINGS_INGRESS, &r->configuration);
     if (status == STATUS_OK)
         status = cluster_settings_init(&r->cluster, r->configuration.settings);
     if (status != STATUS_OK)
@@ -231,7 +209,7 @@ static enum exit_code replay_command_run(const struct invocation *in)
     enum status status = replay_run(&opt, &r.report, &diag);
     wipe_progress(&r);
     if (status != STATUS_OK)
-        code = fail(status, &diag);
+        code = output_failure("replay", status, &diag);
     if (status == STATUS_OK || r.report.tally.letters[REPLAY_REPLAYED] > 0) {
         enum exit_code told = print(in, &r);
         code = code == EXIT_CODE_FINE ? told : code;

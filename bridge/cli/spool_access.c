@@ -5,28 +5,18 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "bridge/app/configuration.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 
 /* The path in the directory that the configuration names. */
 static enum exit_code find_configured(const struct invocation *in, struct spool_access *x)
 {
-    CLEANUP(problems_done) struct problems problems;
     CLEANUP(configuration_done) struct configuration configuration;
-    CLEANUP(buf_done) struct buf text;
-    problems_init(&problems);
-    buf_init(&text, OUTPUT_MAX);
-    enum status status =
-        configuration_load(invocation_config(in), SETTINGS_INGRESS, &configuration, &problems);
-    if (status == STATUS_NOMEM)
-        return output_out_of_memory();
+    enum status status = invocation_settings(in, SETTINGS_INGRESS, &configuration);
+    if (status != STATUS_OK)
+        return exit_code_of_status(status);
     const struct settings *s = configuration.settings;
-    if (s == NULL) {
-        problems_print(&problems, &text);
-        (void)output_write(stderr, &text);
-        return EXIT_CODE_CONFIG;
-    }
     if (s->spool_directory[0] == '\0') {
         fprintf(stderr, "maesn-bridge %s: spool.directory is empty: there is no spool\n",
                 x->command);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/app/configuration.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/topic_survey.h"
 
@@ -24,13 +24,6 @@ static void work_done(struct work *w)
 {
     topic_survey_done(&w->survey);
     configuration_done(&w->configuration);
-}
-
-static enum exit_code fail(enum status status, const struct diag *diag)
-{
-    fprintf(stderr, "maesn-bridge topics: %s\n",
-            diag->text[0] == '\0' ? status_name(status) : diag->text);
-    return exit_code_of_status(status);
 }
 
 /* --- what is wished for ------------------------------------------------------------------------
@@ -54,22 +47,6 @@ static bool read_size(const struct invocation *in, const char *option, int max, 
     return false;
 }
 
-static enum status load(const char *file, struct configuration *ret)
-{
-    struct problems problems;
-    problems_init(&problems);
-    enum status status = configuration_load(file, SETTINGS_INGRESS, ret, &problems);
-    if (status != STATUS_OK) {
-        struct buf text;
-        buf_init(&text, OUTPUT_MAX);
-        problems_print(&problems, &text);
-        fputs(buf_text(&text), stderr);
-        buf_done(&text);
-    }
-    problems_done(&problems);
-    return status;
-}
-
 /* Everything up to the plan. Returns EXIT_CODE_FINE with the survey made. */
 static enum exit_code prepare(const struct invocation *in, struct work *w)
 {
@@ -78,12 +55,12 @@ static enum exit_code prepare(const struct invocation *in, struct work *w)
     if (!read_size(in, "partitions", PARTITIONS_MAX, &sizes.partitions) ||
         !read_size(in, "replication-factor", REPLICATION_FACTOR_MAX, &sizes.replication_factor))
         return EXIT_CODE_USAGE;
-    enum status status = load(invocation_config(in), &w->configuration);
+    enum status status = invocation_settings(in, SETTINGS_INGRESS, &w->configuration);
     if (status != STATUS_OK)
         return exit_code_of_status(status);
     struct diag diag = {0};
     status = topic_survey_make(w->configuration.settings, &sizes, &w->survey, &diag);
-    return status == STATUS_OK ? EXIT_CODE_FINE : fail(status, &diag);
+    return status == STATUS_OK ? EXIT_CODE_FINE : output_failure("topics", status, &diag);
 }
 
 /* --- for people --------------------------------------------------------------------------------

@@ -1,0 +1,11 @@
+/* The settings that an invocation names, read for a command that runs once. */
+#pragma once
+
+#include "bridge/app/configuration.h"
+#include "bridge/cli/command.h"
+
+/* Reads the settings of a process; says on stderr what is wrong with them, warnings too.
+ * Owns:   the caller ends *ret with configuration_done(), also after an error.
+ * Errors: as configuration_load(), whose reasons were told. */
+enum status invocation_settings(const struct invocation *in, enum settings_process process,
+                                struct configuration *ret) MUST_CHECK;
