@@ -59,11 +59,12 @@ PERMUTATIONS = {
         "extraEgress": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]}},
     "a pod monitor": {"monitoring": {"podMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}}}},
     "alerts": {"monitoring": {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}},
+    "a dashboard": {"monitoring": {"dashboard": {"enabled": True, "labels": {"find_me": "yes"}, "annotations": {"grafana_folder": "Webhooks"}}}},
     "an ingress": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com"}}},
     "an ingress with TLS": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com", "className": "nginx",
                                                      "annotations": {"a": "b"}, "tlsSecretName": "tls"}}},
     "a gateway": {"exposure": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["hooks.example.com"]}}},
-    "everything at once": {**SPOOL, **KEDA, "reconciler": {"replicas": 3}, "monitoring": {"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
+    "everything at once": {**SPOOL, **KEDA, "reconciler": {"replicas": 3}, "monitoring": {"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
                            "exposure": {"ingress": {"enabled": True, "host": "a.example"},
                                         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}},
 }
