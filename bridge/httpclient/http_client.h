@@ -37,7 +37,8 @@ struct http_request {
 /* What is known of the request's effect. */
 enum http_outcome {
     HTTP_UNANSWERED = 0, /* it left, and no whole answer came: what it did is unknown */
-    HTTP_NOT_SENT,       /* nothing of it left this process: it did nothing */
+    HTTP_NOT_SENT,       /* nothing of it left this process: it did nothing; of a GET that was sent
+                            before, nothing of the last attempt */
     HTTP_ANSWERED,
 };
 
@@ -84,8 +85,9 @@ struct http_client_options {
     const char *ca_file;        /* PEM certificates to trust; "" or NULL: the system's */
     const char *user_agent;
 
-    /* Asked once the connection stands, before the first byte of anything but a GET leaves; false:
-     * HTTP_NOT_SENT. NULL: always true. Thread: the client's own. */
+    /* Asked once the connection stands, before the first byte of each attempt leaves; false: the
+     * attempt is HTTP_NOT_SENT, and no other one follows. NULL: always true.
+     * Thread: the client's own. */
     bool (*may_send)(void *ctx, uint64_t owner);
     /* May be NULL. Thread: the client's own. */
     void (*on_attempt)(void *ctx, const struct http_attempt *attempt);

@@ -47,13 +47,11 @@ static int before_request(void *ctx, char *remote_ip, char *local_ip, int remote
 {
     struct transfer *t = ctx;
     (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
-    if (t->call->method != HTTP_GET) {
-        if (t->arrivals > 0)
-            return CURL_PREREQFUNC_ABORT;
-        t->is_refused = t->opt->may_send != NULL && !t->opt->may_send(t->opt->ctx, t->call->owner);
-        if (t->is_refused)
-            return CURL_PREREQFUNC_ABORT;
-    }
+    if (t->call->method != HTTP_GET && t->arrivals > 0)
+        return CURL_PREREQFUNC_ABORT;
+    t->is_refused = t->opt->may_send != NULL && !t->opt->may_send(t->opt->ctx, t->call->owner);
+    if (t->is_refused)
+        return CURL_PREREQFUNC_ABORT;
     t->arrivals++;
     return CURL_PREREQFUNC_OK;
 }

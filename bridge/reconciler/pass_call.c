@@ -41,16 +41,27 @@ static void pass_check(const struct pass *p, const struct provider_call *call)
     }
 }
 
+/* Who only plans needs to own nothing. */
+static bool may_act(const struct pass *p)
+{
+    return p->opt.only_plans || p->opt.writer->may_act(p->opt.writer->ctx, p->account);
+}
+
+static void end_not_owned(struct pass *p)
+{
+    diag_set(&p->result.reason, STATUS_BUSY, "the ownership deadline has passed");
+    pass_end(p, PASS_NOT_OWNED);
+}
+
 bool pass_may_call(struct pass *p)
 {
     if (pass_is_revoked(p)) {
         pass_end_revoked(p);
         return false;
     }
-    if (p->opt.writer->may_act(p->opt.writer->ctx, p->account))
+    if (may_act(p))
         return true;
-    diag_set(&p->result.reason, STATUS_BUSY, "the ownership deadline has passed");
-    pass_end(p, PASS_NOT_OWNED);
+    end_not_owned(p);
     return false;
 }
 
@@ -97,6 +108,9 @@ bool pass_is_ended_by(struct pass *p, const struct call_result *result)
     }
     if (!result->is_unsent && result->outcome.verdict != VERDICT_RETRY_LATER)
         return false;
-    pass_end_later(p, result->retry_at_unix_ms, &result->outcome.reason);
+    if (result->is_unsent && result->retry_at_unix_ms == 0 && !may_act(p))
+        end_not_owned(p); /* that is why: it is wanted again as soon as it may be sent */
+    else
+        pass_end_later(p, result->retry_at_unix_ms, &result->outcome.reason);
     return true;
 }

@@ -12,6 +12,8 @@ static void list_next(struct pass *p)
         pass_plan(p);
         return;
     }
+    if (!pass_may_call(p))
+        return;
     struct diag diag = {0};
     p->at = PASS_LISTING;
     enum status status = pass_call(p, (struct provider_call){.kind = CALL_LIST},

@@ -108,7 +108,7 @@ void pass_commit(struct pass *p, enum pass_state at, void (*after_commit)(struct
 
 /* --- pass_call.c: calls of the provider ------------------------------------------------------ */
 
-/* Before every call but a list: whether it may be made. Otherwise the pass has ended. */
+/* Before every call: whether it may be made. Otherwise the pass has ended. */
 bool pass_may_call(struct pass *p);
 
 /* Starts a call in the scope. Errors: nothing was sent, and on_done is not called. */

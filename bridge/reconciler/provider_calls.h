@@ -41,8 +41,9 @@ struct provider_calls {
     void *ctx;
 
     /* Makes the call as soon as the limits of its account, its provider and the process let it.
-     * Before the first byte of anything but a CALL_LIST leaves, registry_writer.may_act() is asked
-     * once more: no, and the call is unsent. Only a CALL_LIST may be sent more than once.
+     * Before the first byte of any request leaves, also of a list's next page or of one that is
+     * sent again, the ownership deadline of registry_writer.may_act() is looked at once more: past,
+     * and the request is unsent. Only a CALL_LIST may be sent more than once.
      *
      * On STATUS_OK on_done(done_ctx) is called once, later, never from within start(), unless
      * cancel() comes first. Errors: STATUS_NOMEM, STATUS_BUSY, STATUS_INVALID it cannot be made

@@ -46,6 +46,10 @@ target_link_libraries(reconciler_model PRIVATE reconciler bridge_compile PkgConf
 
 reconciler_mutant(others-accounts foreign
   observation.c "is_account(&match.url, observer)" "true")
+reconciler_mutant(lists-of-others ownership
+  pass_list.c "if (!pass_may_call(p))" "if (false)")
+reconciler_mutant(writes-to-others ownership
+  pass_create.c "if (!pass_may_call(p))" "if (false)")
 reconciler_mutant(part-of-a-list trusted-list
   pass_list.c "result->outcome.verdict != VERDICT_OK || !result->listing->trusted" "false"
   observation.c "assert(listing->trusted)" "(void)0")

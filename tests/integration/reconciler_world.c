@@ -384,8 +384,10 @@ static void clear_waiting(struct world *w)
 
 static bool writer_may_act(void *ctx, const char *account)
 {
+    struct world *w = ctx;
     (void)account;
-    return !fault(ctx, 40);
+    w->may_act = !fault(w, 40);
+    return w->may_act;
 }
 
 static enum status writer_commit(void *ctx, const char *account,
@@ -429,6 +431,9 @@ static enum status calls_start(void *ctx, const struct provider_call *call, call
     struct world *w = ctx;
     struct world_account *a = w->account;
     assert(!w->waiting.is_set && strcmp(call->account, a->id) == 0);
+    if (!w->may_act)
+        world_violate(w, "ownership", "%s: a call by who may not be the owner any more", a->id);
+    w->may_act = false;
     if (a->unsaved_secret[0] != '\0')
         world_violate(w, "secrets-lost", "%s: a call before %s was committed", a->id,
                       a->unsaved_secret);
@@ -886,6 +891,7 @@ void world_pass(struct world *w, struct world_account *a)
     };
     w->account = a;
     w->has_ended = false;
+    w->may_act = false;
     for (size_t i = 0; i < w->routes_len; i++) {
         if (w->routes[i].record != NULL)
             w->routes[i].state_at_start = w->routes[i].record->state;

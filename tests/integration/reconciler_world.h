@@ -104,6 +104,7 @@ struct world {
     struct world_account *account;
     struct pass *pass;
     bool has_ended;
+    bool may_act; /* it has asked, and nothing has happened since */
     struct pass_result result;
     struct {
         bool is_set;

@@ -803,7 +803,7 @@ static bool may_send(void *ctx, uint64_t owner)
     return owner == owners->allowed;
 }
 
-static void who_may_not_send_any_more_sends_no_byte_of_a_write(void **state)
+static void who_may_not_send_any_more_sends_no_byte(void **state)
 {
     static const struct fake_reply reply = {.bytes = OK_REPLY};
     struct owners owners = {.allowed = 2};
@@ -814,7 +814,7 @@ static void who_may_not_send_any_more_sends_no_byte_of_a_write(void **state)
     c.options.may_send = may_send;
     c.options.ctx = &owners;
     start(&c);
-    for (enum http_method method = HTTP_POST; method <= HTTP_DELETE; method++) {
+    for (enum http_method method = HTTP_GET; method <= HTTP_DELETE; method++) {
         ask(&c, (struct http_request){.method = method, .owner = 1}, &g);
         assert_int_equal(g.answer.outcome, HTTP_NOT_SENT);
         assert_int_equal(g.answer.attempts, 0);
@@ -822,12 +822,39 @@ static void who_may_not_send_any_more_sends_no_byte_of_a_write(void **state)
         assert_string_equal(g.error, "not sent: the account may have another owner by now");
     }
     assert_int_equal(fake_provider_calls(c.provider), 0);
-    assert_int_equal(owners.asked, 3);
+    assert_int_equal(owners.asked, 4);
     ask(&c, (struct http_request){.method = HTTP_POST, .owner = 2}, &g);
     assert_int_equal(g.answer.code, 200);
-    ask(&c, (struct http_request){.method = HTTP_GET, .owner = 1}, &g); /* reads do no harm */
+    ask(&c, (struct http_request){.method = HTTP_GET, .owner = 2}, &g);
     assert_int_equal(g.answer.code, 200);
-    assert_int_equal(owners.asked, 4);
+    assert_int_equal(owners.asked, 6);
+    teardown(&c);
+}
+
+/* Whether fewer attempts than that were asked about. */
+static bool may_send_so_often(void *ctx, uint64_t times)
+{
+    return (*(unsigned *)ctx)++ < times;
+}
+
+static void what_would_be_sent_again_is_not_where_it_may_not_be_any_more(void **state)
+{
+    static const struct fake_reply reply = {.bytes =
+                                                "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"};
+    unsigned asked = 0;
+    struct client c;
+    struct got g;
+    (void)state;
+    prepare(&c, &reply, 1);
+    c.options.may_send = may_send_so_often;
+    c.options.ctx = &asked;
+    start(&c);
+    ask(&c, (struct http_request){.owner = 1, .start_within_ms = 60000}, &g);
+    assert_int_equal(g.answer.outcome, HTTP_NOT_SENT);
+    assert_int_equal(g.answer.attempts, 1);
+    assert_string_equal(g.error, "not sent: the account may have another owner by now");
+    assert_int_equal(fake_provider_calls(c.provider), 1);
+    assert_int_equal(asked, 2);
     teardown(&c);
 }
 
@@ -991,7 +1018,8 @@ int main(void)
         cmocka_unit_test(cancelling_ends_what_the_owner_has_and_nothing_else),
         cmocka_unit_test(draining_ends_what_waits_and_lets_go_on_what_is_under_way),
         cmocka_unit_test(nothing_new_begins_while_an_owner_is_cancelled),
-        cmocka_unit_test(who_may_not_send_any_more_sends_no_byte_of_a_write),
+        cmocka_unit_test(who_may_not_send_any_more_sends_no_byte),
+        cmocka_unit_test(what_would_be_sent_again_is_not_where_it_may_not_be_any_more),
         cmocka_unit_test(who_does_not_listen_gets_nothing),
         cmocka_unit_test(a_connection_that_is_not_made_in_time_is_given_up),
         cmocka_unit_test(cancelling_does_not_wait_for_a_name_server),

@@ -5,6 +5,7 @@ import dataclasses
 import http.server
 import json
 import re
+import select
 import threading
 import time
 import urllib.parse
@@ -19,7 +20,7 @@ class Request:
     body: dict | None
     actor: str  # under whose URL it came, see ProviderServer.url_of(); "" without one
     at: float = dataclasses.field(default_factory=time.monotonic)
-    ended_at: float | None = None  # when its answer was written, or given up
+    ended_at: float | None = None  # when its answer was written, or its asker has closed the connection
     fault: object = None  # what went wrong with it
     status: int = 0  # of the answer that was written
 
@@ -152,10 +153,7 @@ class ProviderServer:
                 fault = request.fault
                 if fault.then:
                     fault.then()
-                if fault.hold:
-                    provider.released.wait(60)
-                if fault.delay_s:
-                    provider.released.wait(fault.delay_s)
+                self._wait(60 if fault.hold else fault.delay_s)
                 try:
                     if not fault.resets:
                         self._answer(status, data, fault)
@@ -164,6 +162,13 @@ class ProviderServer:
                     pass  # the caller is gone
                 self.close_connection |= fault.resets or fault.cuts
                 request.ended_at = time.monotonic()
+
+            def _wait(self, seconds):
+                """For so long, or until `released` is set, or nobody waits for the answer any more."""
+                until = time.monotonic() + seconds
+                while not provider.released.is_set() and (left := until - time.monotonic()) > 0:
+                    if select.select([self.connection], [], [], min(left, 0.02))[0]:
+                        return
 
             def _answer(self, status, data, fault):
                 self.send_response(status)

@@ -128,7 +128,7 @@ static void answer(struct fixture *f)
         .is_unsent = f->is_unsent,
         .listing = &listing,
         .created = &created,
-        .retry_at_unix_ms = NOW + 77777,
+        .retry_at_unix_ms = f->answers[f->kind] == VERDICT_RETRY_LATER ? NOW + 77777 : 0,
     };
     created.secret = secret;
     if (f->kind == CALL_CREATE)
@@ -417,13 +417,45 @@ static void patience_that_is_asked_for_is_had(void **state)
     expect(f, PASS_COMPLETE, "GET POST active ");
 }
 
-static void a_missed_ownership_deadline_skips_every_call_but_lists(void **state)
+static void a_missed_ownership_deadline_skips_every_call(void **state)
 {
     struct fixture *f = *state;
     f->may_act = false;
-    expect(f, PASS_NOT_OWNED, "GET ok pending ");
+    expect(f, PASS_NOT_OWNED, "");
+    f->may_act = true;
+    begin(f, true, false);
+    answer(f); /* the list; its intent is being committed, as it may be */
+    f->may_act = false;
+    answer(f);
+    assert_string_equal(f->story, "GET ok pending ");
+    assert_int_equal(f->result.end, PASS_NOT_OWNED);
+    pass_free(f->pass);
     f->may_act = true;
     expect(f, PASS_COMPLETE, "GET POST active ");
+}
+
+static void a_call_that_was_queued_past_the_ownership_deadline_is_wanted_again_at_once(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, true, false);
+    f->may_act = false;
+    f->is_unsent = true;
+    f->answers[CALL_LIST] = VERDICT_UNTRUSTED;
+    answer(f);
+    assert_int_equal(f->result.end, PASS_NOT_OWNED);
+    pass_free(f->pass);
+}
+
+static void who_only_plans_needs_to_own_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->may_act = false;
+    begin(f, true, true);
+    while (f->is_waiting)
+        answer(f);
+    assert_string_equal(f->story, "GET ");
+    assert_int_equal(f->result.end, PASS_COMPLETE);
+    pass_free(f->pass);
 }
 
 static void a_failed_commit_ends_the_pass_before_any_call(void **state)
@@ -522,7 +554,9 @@ int main(void)
         T(a_create_without_a_secret_is_deleted_and_waits),
         T(an_ambiguous_create_is_followed_by_a_list),
         T(patience_that_is_asked_for_is_had),
-        T(a_missed_ownership_deadline_skips_every_call_but_lists),
+        T(a_missed_ownership_deadline_skips_every_call),
+        T(a_call_that_was_queued_past_the_ownership_deadline_is_wanted_again_at_once),
+        T(who_only_plans_needs_to_own_nothing),
         T(a_failed_commit_ends_the_pass_before_any_call),
         T(an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_record),
         T(a_pass_that_is_freed_cancels_what_is_under_way),
