@@ -120,6 +120,7 @@ struct outcome *fixture_publish(struct fixture *f, const char *key, const char *
 {
     struct outcome *o = outcome_new(key, value, len);
     o->published_at_mono_ms = clock_mono_ms();
+    o->pub.due_mono_ms = f->due_in_ms == 0 ? 0 : o->published_at_mono_ms + f->due_in_ms;
     o->accepted = event_sink_publish(producer_sink(f->producer), &o->pub);
     return o;
 }

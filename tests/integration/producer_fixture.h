@@ -13,6 +13,7 @@ struct fixture {
     struct producer *producer;
     struct producer_options options;
     struct envelope_options envelope;
+    int64_t due_in_ms; /* when what is published from now on is due; 0: nobody says */
 };
 
 /* What became of one publication. Lives until it is freed, whatever the producer does. */

@@ -205,6 +205,48 @@ static void a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_on
     fixture_done(&f);
 }
 
+static bool is_healthy(void *ctx)
+{
+    struct fixture *f = ctx;
+    return producer_is_healthy(f->producer, &(struct diag){0});
+}
+
+static bool is_unhealthy(void *ctx)
+{
+    return !is_healthy(ctx);
+}
+
+/* A callback that waited for its secret first is due long before the deadline counted from its
+ * publication. That deadline is out of reach here, and the broker is mute until the record has come
+ * back: nothing but its due time brings it, and only from our own hands. */
+static void what_is_held_is_not_sent_once_its_callback_is_due(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 1);
+    f.options.deadline_ms = 60000;
+    f.options.stall_ms = 1000;
+    fixture_start(&f);
+    assert_durable(&f, "a", "before");
+    /* Health is found once a second: from here on only a pause can end it. */
+    assert_true(eventually(is_healthy, &f, 20000));
+    mock_cluster_freeze(f.cluster);
+    struct outcome *sent = fixture_publish(&f, "a", "sent", 1);
+    assert_true(eventually(is_unhealthy, &f, 20000));
+    f.due_in_ms = 200;
+    struct outcome *held = fixture_publish(&f, "a", "held", 1);
+    assert_int_equal(outcome_wait(held, 20000), STATUS_UNAVAILABLE);
+    assert_true(held->done_at_mono_ms >= held->pub.due_mono_ms);
+    f.due_in_ms = 0;
+    mock_cluster_thaw(f.cluster);
+    assert_int_equal(outcome_wait(sent, 20000), STATUS_OK);
+    assert_durable(&f, "a", "after");
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "held"), 0);
+    outcome_free(sent);
+    outcome_free(held);
+    fixture_done(&f);
+}
+
 static void stopping_with_the_broker_gone_still_reports_each_record(void **state)
 {
     (void)state;
@@ -257,6 +299,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_mute_broker_does_not_stop_the_partitions_of_the_others),
         cmocka_unit_test(records_in_flight_to_a_mute_leader_reach_the_new_one_in_time),
         cmocka_unit_test(a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only),
+        cmocka_unit_test(what_is_held_is_not_sent_once_its_callback_is_due),
         cmocka_unit_test(stopping_with_the_broker_gone_still_reports_each_record),
         cmocka_unit_test(stopping_delivers_what_is_under_way),
     };
