@@ -13,12 +13,18 @@ import pytest
 
 from harness import consumers, environment, wait
 from harness.bridge import PATH, SECRET, Bridge
-from harness.keyed import KeyedLoad, check_order, percentile, routes
+from harness.keyed import KeyedLoad, check_order, percentile, routes, typical_percentile
 from harness.oracle import Oracle
-from harness.sender import Load, encode, event, post, statuses
+from harness.sender import encode, event, post, statuses
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", 60))
-P99_MS = float(os.environ.get("OUTAGE_P99_MS", 1000))  # on a machine that is busy; tests/bench/outage asks for less
+# Of the whole outage. Where two cores are shared with a broker, a sender and other people's work, the disk alone stalls
+# for longer than a usual answer takes, and a few such moments are the p99 of a minute: so the whole is given room here
+# (tests/bench/outage gives it none), and what is promised is asked of the typical window.
+P99_MS = float(os.environ.get("OUTAGE_P99_MS", 1000))
+TYPICAL_P99_MS = 100
+WINDOW_S = 5
+DEADLINE_MS = 2500
 RATE = 500
 ACCOUNTS = 50
 
@@ -93,6 +99,8 @@ def test_every_callback_of_an_outage_is_answered_200_and_delivered_in_order(own_
             during = load.since(known_at)
             assert statuses(during).keys() == {200}, statuses(during)
             seen.p99 = percentile(during, 0.99)
+            seen.typical = typical_percentile(during, 0.99, WINDOW_S)
+            seen.slowest = percentile(during, 1.0)
             seen.kept = await asyncio.to_thread(spooled, bridge)
             seen.rss_outage = seen.rss
             await asyncio.to_thread(own_kafka.brokers[0].restart)
@@ -115,13 +123,16 @@ def test_every_callback_of_an_outage_is_answered_200_and_delivered_in_order(own_
     load = asyncio.run(scenario())
     assert statuses(a for _, a in load.answers).keys() == {200}
     print(f"\noutage of {OUTAGE_S:.0f} s at {RATE} callbacks a second: {len(load.answers)} callbacks, all answered 200;"
-          f" p99 during the outage {seen.p99:.1f} ms, after it {seen.after:.1f} ms; {seen.kept:.0f} records kept;"
+          f" p99 during the outage {seen.p99:.1f} ms, {seen.typical:.1f} ms in the median of windows of {WINDOW_S} s, the"
+          f" slowest {seen.slowest:.1f} ms; p99 after it {seen.after:.1f} ms; {seen.kept:.0f} records kept;"
           f" the first one delivered {seen.first:.1f} s after the return, the last one {seen.drained:.1f} s;"
           f" memory {seen.rss_before:.1f} MB before, {seen.rss_outage:.1f} MB in the outage, {seen.rss:.1f} MB at most")
     assert seen.first < 3
     assert seen.rss - seen.rss_before < 10
     check_kafka(own_kafka, bridge, oracle)
     assert seen.p99 < P99_MS, f"p99 during the outage {seen.p99:.1f} ms, expected less than {P99_MS:.0f} ms"
+    assert seen.typical < TYPICAL_P99_MS
+    assert seen.slowest < DEADLINE_MS + 500  # the sender's own delay included
 
 
 def test_a_frozen_broker_costs_no_200_either(own_kafka, start_bridge, spool_directory):
@@ -285,25 +296,3 @@ def test_a_directory_that_cannot_be_used_is_a_configuration_error(own_kafka, sta
                              text=True, timeout=20)
     assert checked.returncode == 78
     assert "spool.directory: /nonexistent/spool, expected a directory to write to" in checked.stderr
-
-
-def test_without_a_spool_a_known_outage_is_503_at_once(own_kafka, start_bridge):
-    bridge = start_bridge(own_kafka)
-    broker = own_kafka.brokers[0]
-
-    async def scenario():
-        async with Load(bridge.ingress_port, PATH, SECRET, connections=32, rate=200) as load:
-            await load.answered(200)
-            broker.sigstop()
-            stopped_at = time.monotonic()
-            try:
-                await load.until(lambda: time.monotonic() > stopped_at + 10, 20, "the outage to pass")
-            finally:
-                broker.sigcont()
-        return [a for a in load.since(stopped_at + 3) if a.sent_at < stopped_at + 9.5]
-
-    known = asyncio.run(scenario())
-    assert statuses(known).keys() == {503}
-    p99 = percentile(known, 0.99)
-    print(f"\n503 within {p99:.1f} ms (p99) once the outage is known")
-    assert p99 < 50

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import tempfile
 import pathlib
+import time
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from harness import environment, wait
@@ -233,3 +234,16 @@ class KafkaCluster:
         except KafkaException:
             return {}
         return {p.id: p.leader for p in partitions.values() if p.leader > 0}
+
+    def acknowledged_at(self, topic, seconds=60):
+        """When the brokers first acknowledge a record, for a client that is far more eager than a bridge may be: they
+        serve from this moment on, which is later than that they listen."""
+        reports = []
+        producer = Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 0, "log_level": 0,
+                             "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20, "retry.backoff.ms": 5,
+                             "topic.metadata.refresh.fast.interval.ms": 10, "message.timeout.ms": seconds * 1000})
+        producer.produce(topic, b"eager", on_delivery=lambda error, _: reports.append((time.monotonic(), error)))
+        producer.flush(seconds + 5)
+        [(at, error)] = reports
+        assert error is None, error
+        return at

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import statistics
 import time
 
 from harness.bridge import route
@@ -78,6 +79,16 @@ def percentile(answers, share):
     """Of the time an answer took, in milliseconds."""
     times = sorted(answer.elapsed for answer in answers)
     return 1000 * times[min(len(times) - 1, int(len(times) * share))] if times else 0.0
+
+
+def typical_percentile(answers, share, window_s):
+    """The median of that percentile in windows of so many seconds, by when the answers were asked for. One stall of a
+    shared machine, which delays everything for a moment, is in one window or two; what is slow in itself is slow in all."""
+    first = min(answer.sent_at for answer in answers)
+    windows = collections.defaultdict(list)
+    for answer in answers:
+        windows[int((answer.sent_at - first) / window_s)].append(answer)
+    return statistics.median_high(percentile(window, share) for window in windows.values())
 
 
 def check_order(records):
