@@ -6,10 +6,12 @@
 #include "bridge/cli/adopt.h"
 #include "bridge/cli/apply.h"
 #include "bridge/cli/check.h"
+#include "bridge/cli/completion.h"
 #include "bridge/cli/config.h"
 #include "bridge/cli/dev.h"
 #include "bridge/cli/ingress.h"
 #include "bridge/cli/keygen.h"
+#include "bridge/cli/man.h"
 #include "bridge/cli/plan.h"
 #include "bridge/cli/reconciler.h"
 #include "bridge/cli/registry_export.h"
@@ -29,11 +31,13 @@ static const struct command *const commands[] = {
     &account_put_command,
     &apply_command,
     &check_command,
+    &completion_command,
     &config_print_command,
     &config_reference_command,
     &dev_command,
     &ingress_command,
     &keygen_command,
+    &man_command,
     &plan_command,
     &reconciler_command,
     &registry_export_command,

@@ -39,6 +39,11 @@ const char *version_text(void)
     return BRIDGE_VERSION;
 }
 
+const char *version_date(void)
+{
+    return BRIDGE_DATE;
+}
+
 void version_print(void)
 {
     struct library_version libraries[LIBRARIES];

@@ -6,6 +6,9 @@
 /* "0.1.0". Static. */
 const char *version_text(void);
 
+/* The day the version was made, "2026-12-31". Static. */
+const char *version_date(void);
+
 /* Prints the version and those of the libraries, as built and as loaded, to stdout. */
 void version_print(void);
 

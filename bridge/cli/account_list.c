@@ -318,10 +318,13 @@ const struct command account_list_command = {
     .examples = "  $ maesn-bridge account list\n"
                 "  $ maesn-bridge account list --output json | jq '.accounts[] | "
                 "select(.status == \"blocked\")'",
-    .exit_codes = "  0   fine\n"
-                  "  1   a record cannot be read; all others are shown\n"
-                  "  64  wrong use\n"
-                  "  69  the brokers do not answer, or a topic is missing\n"
-                  "  78  the configuration is faulty, or a topic is not what it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "fine"},
+            {1, "a record cannot be read; all others are shown"},
+            {64, "wrong use"},
+            {69, "the brokers do not answer, or a topic is missing"},
+            {78, "the configuration is faulty, or a topic is not what it must be"},
+            {0}},
     .run = list_run,
 };

@@ -237,9 +237,10 @@ static enum exit_code delete_run(const struct invocation *in)
 }
 
 #define EXIT_CODES                                                                                 \
-    "  64  wrong use\n"                                                                            \
-    "  69  the brokers do not answer, or a topic is missing\n"                                     \
-    "  78  the configuration or the file is faulty, or a topic is not what it must be"
+    {64, "wrong use"}, {69, "the brokers do not answer, or a topic is missing"},                   \
+    {                                                                                              \
+        78, "the configuration or the file is faulty, or a topic is not what it must be"           \
+    }
 
 const struct command account_put_command = {
     .name = "account put",
@@ -255,8 +256,11 @@ const struct command account_put_command = {
         "\n"
         "An account that a file of accounts_dir declares too is what that file says.",
     .examples = "  $ maesn-bridge account put acme-42.yaml --config bridge.yaml",
-    .exit_codes = "  0   every account is there\n"
-                  "  1   others write at the same time, again and again\n" EXIT_CODES,
+    .exit_codes =
+        (const struct exit_meaning[]){{0, "every account is there"},
+                                      {1, "others write at the same time, again and again"},
+                                      EXIT_CODES,
+                                      {0}},
     .run = put_run,
 };
 
@@ -271,7 +275,10 @@ const struct command account_delete_command = {
         "subscriptions is for the reconciler and its policy: `sync` deletes them, `upsert-only`\n"
         "leaves and reports them.",
     .examples = "  $ maesn-bridge account delete acme-42",
-    .exit_codes = "  0   it is no longer there\n"
-                  "  1   it was not there, or others write at the same time\n" EXIT_CODES,
+    .exit_codes =
+        (const struct exit_meaning[]){{0, "it is no longer there"},
+                                      {1, "it was not there, or others write at the same time"},
+                                      EXIT_CODES,
+                                      {0}},
     .run = delete_run,
 };

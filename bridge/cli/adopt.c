@@ -193,10 +193,13 @@ const struct command subscriptions_adopt_command = {
     .examples = "  $ maesn-bridge subscriptions adopt acme-42 --id 7c1f --secret-file secret \\\n"
                 "      --callback-url "
                 "https://hooks.example.com/in/maesn/acme-42/invoice/all/1795293215356-k7q...",
-    .exit_codes = "  0   the registry has it\n"
-                  "  1   it cannot be taken over, or the reconcilers do not come further\n"
-                  "  64  wrong use\n"
-                  "  69  the brokers do not answer, or a topic is missing\n"
-                  "  78  the configuration is faulty, or a topic is not what it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "the registry has it"},
+            {1, "it cannot be taken over, or the reconcilers do not come further"},
+            {64, "wrong use"},
+            {69, "the brokers do not answer, or a topic is missing"},
+            {78, "the configuration is faulty, or a topic is not what it must be"},
+            {0}},
     .run = adopt_run,
 };

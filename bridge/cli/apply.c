@@ -77,9 +77,10 @@ static const struct command_option apply_options[] = {
     "reconciler that starts meanwhile takes over.\n"
 
 #define EXIT_CODES                                                                                 \
-    "  64  wrong use\n"                                                                            \
-    "  69  the brokers or the providers do not answer, or a topic is missing\n"                    \
-    "  78  the configuration is faulty, or a topic is not what it must be"
+    {64, "wrong use"}, {69, "the brokers or the providers do not answer, or a topic is missing"},  \
+    {                                                                                              \
+        78, "the configuration is faulty, or a topic is not what it must be"                       \
+    }
 
 const struct command apply_command = {
     .name = "apply",
@@ -95,9 +96,12 @@ const struct command apply_command = {
     .options = apply_options,
     .examples = "  $ maesn-bridge apply --config bridge.yaml\n"
                 "  $ maesn-bridge apply --force --output json",
-    .exit_codes = "  0   done; what waits, or the bridge cannot mend, is listed\n"
-                  "  1   some account's state could not be determined, deletes are withheld, or\n"
-                  "      the reconcilers do not come further\n" EXIT_CODES,
+    .exit_codes =
+        (const struct exit_meaning[]){{0, "done; what waits, or the bridge cannot mend, is listed"},
+                                      {1, "some account's state could not be determined, deletes "
+                                          "are withheld, or the reconcilers do not come further"},
+                                      EXIT_CODES,
+                                      {0}},
     .run = apply_run,
 };
 
@@ -150,9 +154,12 @@ const struct command subscriptions_rotate_command = {
     .options = rotate_options,
     .examples = "  $ maesn-bridge subscriptions rotate acme-42\n"
                 "  $ maesn-bridge subscriptions rotate --all --resource INVOICE",
-    .exit_codes = "  0   every successor is there\n"
-                  "  1   some are not: the account is blocked, invalid or unknown, a call failed,\n"
-                  "      no subscription is for the resource, or the reconcilers do not come\n"
-                  "      further\n" EXIT_CODES,
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "every successor is there"},
+            {1, "some are not: the account is blocked, invalid or unknown, a call failed, no "
+                "subscription is for the resource, or the reconcilers do not come further"},
+            EXIT_CODES,
+            {0}},
     .run = rotate_run,
 };

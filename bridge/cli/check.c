@@ -111,10 +111,13 @@ const struct command check_command = {
     .options = check_options,
     .examples = "  $ maesn-bridge check --config config/bridge.yaml\n"
                 "  $ maesn-bridge check --output json | jq '.problems[].text'",
-    .exit_codes = "  0   fine, maybe with warnings\n"
-                  "  2   with --online: `topics apply` has something to do\n"
-                  "  64  wrong use\n"
-                  "  69  with --online: the cluster does not answer, or forbids it\n"
-                  "  78  at least one problem",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "fine, maybe with warnings"},
+            {2, "with --online: `topics apply` has something to do"},
+            {64, "wrong use"},
+            {69, "with --online: the cluster does not answer, or forbids it"},
+            {78, "at least one problem"},
+            {0}},
     .run = check_run,
 };

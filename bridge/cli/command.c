@@ -13,10 +13,14 @@
 #define OPTIONS_MAX 24
 #define OPERANDS_MAX 16
 
+/* Names that one argument may be. */
+#define CHOICES_MAX 16
+
 /* Values of options that are given again. */
 #define REPEATED_MAX 32
 
 struct invocation {
+    const struct command *const *commands;
     const struct command *command;
     const char
         *values[OPTIONS_MAX]; /* of the option of the same index; "" for a flag that was given */
@@ -51,17 +55,22 @@ enum exit_code exit_code_of_status(enum status status)
 /* Understood by every command, after its own. */
 static const struct command_option common_options[] = {
     {"config", "FILE", "The settings. Default /etc/maesn-bridge/bridge.yaml."},
-    {"output", "FORMAT", "\"text\" (default) or \"json\", for programs."},
+    {"output", "FORMAT=text|json", "\"text\" (default) or \"json\", for programs."},
     {"help", NULL, "Prints this text."},
     {0},
 };
 
-/* The index-th option, the command's own first; NULL behind the last. */
-static const struct command_option *option_at(const struct command *command, size_t index)
+size_t command_own_options(const struct command *command)
 {
     size_t own = 0;
     while (command->options != NULL && command->options[own].name != NULL)
         own++;
+    return own;
+}
+
+const struct command_option *command_option_at(const struct command *command, size_t index)
+{
+    size_t own = command_own_options(command);
     if (index < own)
         return &command->options[index];
     const size_t common = sizeof(common_options) / sizeof(common_options[0]) - 1;
@@ -70,12 +79,39 @@ static const struct command_option *option_at(const struct command *command, siz
 
 static size_t find_option(const struct command *command, const char *name, size_t name_len)
 {
-    for (size_t i = 0; option_at(command, i) != NULL; i++) {
-        const char *candidate = option_at(command, i)->name;
+    for (size_t i = 0; command_option_at(command, i) != NULL; i++) {
+        const char *candidate = command_option_at(command, i)->name;
         if (strlen(candidate) == name_len && memcmp(candidate, name, name_len) == 0)
             return i;
     }
     return SIZE_MAX;
+}
+
+int command_argument_len(const struct command_option *option)
+{
+    return option->argument == NULL ? 0 : (int)strcspn(option->argument, "=");
+}
+
+const char *command_argument_choices(const struct command_option *option)
+{
+    const char *equals = option->argument == NULL ? NULL : strchr(option->argument, '=');
+    return equals == NULL ? NULL : equals + 1;
+}
+
+bool command_option_is_repeatable(const struct command_option *option)
+{
+    return option->argument != NULL && strstr(option->argument, "...") != NULL;
+}
+
+size_t command_group_len(const struct command *command)
+{
+    const char *space = strchr(command->name, ' ');
+    return space == NULL ? 0 : (size_t)(space - command->name);
+}
+
+const struct command *const *invocation_commands(const struct invocation *in)
+{
+    return in->commands;
 }
 
 const char *invocation_value(const struct invocation *in, const char *name)
@@ -164,10 +200,11 @@ static void print_options(const struct command *command)
 {
     const size_t column = 31;
     puts("\nOptions:");
-    for (size_t i = 0; option_at(command, i) != NULL; i++) {
-        const struct command_option *option = option_at(command, i);
+    for (size_t i = 0; command_option_at(command, i) != NULL; i++) {
+        const struct command_option *option = command_option_at(command, i);
         char left[64];
-        snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument == NULL ? "" : " ",
+        snprintf(left, sizeof(left), "--%s%s%.*s", option->name,
+                 option->argument == NULL ? "" : " ", command_argument_len(option),
                  option->argument == NULL ? "" : option->argument);
         printf("  %-28s ", left);
         print_wrapped(option->doc, column, column);
@@ -183,7 +220,12 @@ static void print_help(const struct command *command)
     if (command->examples != NULL)
         printf("\nExamples:\n%s\n", command->examples);
     if (command->exit_codes != NULL)
-        printf("\nExit codes:\n%s\n", command->exit_codes);
+        puts("\nExit codes:");
+    for (const struct exit_meaning *exit = command->exit_codes; exit != NULL && exit->when != NULL;
+         exit++) {
+        const size_t column = (size_t)printf("  %-4d", exit->code);
+        print_wrapped(exit->when, column, column);
+    }
 }
 
 /* Whether the name begins with that word and has more; "" stands for all. */
@@ -236,14 +278,39 @@ static enum exit_code usage_error(const struct command *command, const char *wha
 static const char *nearest_option(const struct command *command, const char *name)
 {
     const char *names[OPTIONS_MAX + 1] = {0};
-    for (size_t i = 0; option_at(command, i) != NULL; i++)
-        names[i] = option_at(command, i)->name;
+    for (size_t i = 0; command_option_at(command, i) != NULL; i++)
+        names[i] = command_option_at(command, i)->name;
     return nearest_name(names, name);
 }
 
-static bool is_repeatable(const struct command_option *option)
+/* Whether "a|b|c" has the text among its names. */
+static bool is_choice(const char *choices, const char *text)
 {
-    return option->argument != NULL && strstr(option->argument, "...") != NULL;
+    size_t len = strlen(text);
+    for (const char *name = choices; name != NULL; name = strchr(name, '|')) {
+        name += name != choices; /* behind the bar */
+        if (strcspn(name, "|") == len && memcmp(name, text, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum exit_code refuse_choice(const struct command *command, const char *what,
+                                    const char *choices, const char *given)
+{
+    char expected[256], copy[256];
+    const char *names[CHOICES_MAX + 1] = {0};
+    snprintf(expected, sizeof(expected), "%s is none of %s", what, choices);
+    snprintf(copy, sizeof(copy), "%s", choices);
+    char *name = copy;
+    for (size_t i = 0; i < CHOICES_MAX && name != NULL; i++) {
+        char *bar = strchr(name, '|');
+        if (bar != NULL)
+            *bar = '\0';
+        names[i] = name;
+        name = bar == NULL ? NULL : bar + 1;
+    }
+    return usage_error(command, expected, given, nearest_name(names, given));
 }
 
 /* Takes the option argv[*at], and its argument; moves *at to the last word taken. */
@@ -257,16 +324,23 @@ static enum exit_code take_option(struct invocation *in, int argc, char **argv, 
         return usage_error(in->command, "unknown option", argv[*at],
                            nearest_option(in->command, name));
 
-    const struct command_option *option = option_at(in->command, index);
+    const struct command_option *option = command_option_at(in->command, index);
     bool is_again = in->values[index] != NULL;
-    if (is_again && (!is_repeatable(option) || in->repeated_len == REPEATED_MAX))
-        return usage_error(in->command, is_repeatable(option) ? "given too often" : "given twice",
+    if (is_again && (!command_option_is_repeatable(option) || in->repeated_len == REPEATED_MAX))
+        return usage_error(in->command,
+                           command_option_is_repeatable(option) ? "given too often" : "given twice",
                            argv[*at], NULL);
     if (option->argument == NULL && equals != NULL)
         return usage_error(in->command, "takes no value", argv[*at], NULL);
     if (option->argument != NULL && equals == NULL && *at + 1 >= argc)
         return usage_error(in->command, "needs a value", argv[*at], NULL);
     const char *value = option->argument == NULL ? "" : equals != NULL ? equals + 1 : argv[++*at];
+    const char *choices = command_argument_choices(option);
+    if (choices != NULL && !is_choice(choices, value)) {
+        char what[64];
+        snprintf(what, sizeof(what), "--%s", option->name);
+        return refuse_choice(in->command, what, choices, value);
+    }
     if (!is_again) {
         in->values[index] = value;
     } else {
@@ -300,9 +374,10 @@ static enum exit_code parse(struct invocation *in, int argc, char **argv)
     return EXIT_CODE_FINE;
 }
 
-static enum exit_code run(const struct command *command, int argc, char **argv)
+static enum exit_code run(const struct command *const commands[], const struct command *command,
+                          int argc, char **argv)
 {
-    struct invocation in = {.command = command};
+    struct invocation in = {.commands = commands, .command = command};
     enum exit_code code = parse(&in, argc, argv);
     if (code != EXIT_CODE_FINE)
         return code;
@@ -310,11 +385,12 @@ static enum exit_code run(const struct command *command, int argc, char **argv)
         print_help(command);
         return EXIT_CODE_FINE;
     }
-    const char *format = invocation_value(&in, "output");
-    if (format != NULL && strcmp(format, "json") != 0 && strcmp(format, "text") != 0)
-        return usage_error(command, "--output is neither text nor json", format, NULL);
     if (in.operands_len < command->operands_min)
         return usage_error(command, "expected operands", command->operands, NULL);
+    for (size_t i = 0; command->operand_choices != NULL && i < in.operands_len; i++)
+        if (!is_choice(command->operand_choices, in.operands[i]))
+            return refuse_choice(command, command->operands, command->operand_choices,
+                                 in.operands[i]);
     return command->run(&in);
 }
 
@@ -381,7 +457,7 @@ enum exit_code command_dispatch(const struct command *const commands[], int argc
     for (size_t i = 0; commands[i] != NULL; i++) {
         int words = match(commands[i], argc, argv);
         if (words > 0)
-            return run(commands[i], argc - words, argv + words);
+            return run(commands, commands[i], argc - words, argv + words);
     }
     if (!names_group(commands, argc, argv))
         return unknown_command(commands, argc, argv);

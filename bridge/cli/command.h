@@ -1,4 +1,5 @@
-/* A subcommand as data: its options and help in one table, from which parsing and --help are made.
+/* A subcommand as data: its options and help in one table, from which parsing, --help, the manual
+ * page and the shells' completions are made.
  */
 #pragma once
 
@@ -23,8 +24,15 @@ enum exit_code exit_code_of_status(enum status status);
 
 struct command_option {
     const char *name;     /* without its dashes: "config" */
-    const char *argument; /* "FILE"; "FILE..." may be given again; NULL: the option is a flag */
+    const char *argument; /* "FILE"; "FILE..." may be given again; "FORMAT=text|json" is one of
+                             these; NULL: the option is a flag */
     const char *doc;      /* one sentence, with the default where there is one */
+};
+
+/* When a command ends with this code. */
+struct exit_meaning {
+    int code;
+    const char *when; /* NULL: behind the last */
 };
 
 /* --config, --output and --help are understood by every command; a table ends with a row without a
@@ -32,17 +40,40 @@ struct command_option {
 struct invocation;
 
 struct command {
-    const char *name;     /* "check", "topics plan" */
-    const char *operands; /* "FILE..."; "" for none */
+    const char *name;            /* "check", "topics plan" */
+    const char *operands;        /* "FILE...", "[ACCOUNT]"; "" for none */
+    const char *operand_choices; /* "a|b|c": what an operand may be; NULL: anything */
     size_t operands_min;
     size_t operands_max;
     const char *summary;                  /* one line of the overview */
     const char *description;              /* paragraphs of --help */
     const struct command_option *options; /* NULL: only those every command has */
     const char *examples;                 /* lines of --help, each "  $ maesn-bridge ..." */
-    const char *exit_codes;               /* lines of --help, each "  0  ..." */
+    const struct exit_meaning *exit_codes;
     enum exit_code (*run)(const struct invocation *in);
 };
+
+/* The index-th option, the command's own first, then those of every command; NULL behind the last.
+ */
+const struct command_option *command_option_at(const struct command *command, size_t index);
+
+/* How much of an option's argument is its name: "FORMAT" of "FORMAT=text|json". */
+int command_argument_len(const struct command_option *option);
+
+/* What the argument may be, "text|json"; NULL: anything. */
+const char *command_argument_choices(const struct command_option *option);
+
+/* Whether the option may be given again. */
+bool command_option_is_repeatable(const struct command_option *option);
+
+/* How many of its options are the command's own. */
+size_t command_own_options(const struct command *command);
+
+/* The first word of a command of two words, and how long it is; 0 when the name is one word. */
+size_t command_group_len(const struct command *command);
+
+/* The table the command was found in. */
+const struct command *const *invocation_commands(const struct invocation *in);
 
 /* The value of an option, or NULL when it was not given. `name` is one of the command's: asserts
  * otherwise. */

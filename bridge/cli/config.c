@@ -36,9 +36,12 @@ const struct command config_print_command = {
         "whose names tell of a password, secret, key or token are masked.",
     .examples = "  $ maesn-bridge config print --config config/bridge.yaml\n"
                 "  $ maesn-bridge config print --output json | jq '.\"kafka.brokers\".value'",
-    .exit_codes = "  0   printed\n"
-                  "  64  wrong use\n"
-                  "  78  the configuration is wrong; `maesn-bridge check` tells the same",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "printed"},
+            {64, "wrong use"},
+            {78, "the configuration is wrong; `maesn-bridge check` tells the same"},
+            {0}},
     .run = print_run,
 };
 
@@ -67,15 +70,12 @@ static enum exit_code reference_run(const struct invocation *in)
         formats[i].print(&text);
         return output_write(stdout, &text);
     }
-    fprintf(stderr,
-            "maesn-bridge config reference: --format %s, expected markdown, schema, routes-schema "
-            "or accounts-schema\n",
-            wanted);
-    return EXIT_CODE_USAGE;
+    return EXIT_CODE_INTERNAL; /* the option's values are the formats */
 }
 
 static const struct command_option reference_options[] = {
-    {"format", "NAME", "markdown (default), schema, routes-schema or accounts-schema."},
+    {"format", "NAME=markdown|schema|routes-schema|accounts-schema",
+     "markdown (default), schema, routes-schema or accounts-schema."},
     {0},
 };
 
@@ -90,7 +90,6 @@ const struct command config_reference_command = {
     .options = reference_options,
     .examples = "  $ maesn-bridge config reference | less\n"
                 "  $ maesn-bridge config reference --format schema > bridge.schema.json",
-    .exit_codes = "  0   printed\n"
-                  "  64  wrong use",
+    .exit_codes = (const struct exit_meaning[]){{0, "printed"}, {64, "wrong use"}, {0}},
     .run = reference_run,
 };

@@ -553,10 +553,13 @@ const struct command dev_command = {
         "  $ maesn-bridge dev\n"
         "  $ maesn-bridge dev --faults create:reset-after*2,list:error=503/3\n"
         "  $ maesn-bridge dev --rate 20 --for 5 --output json | jq -r .ce_type | sort | uniq -c",
-    .exit_codes = "  0   everything that was answered 200 arrived, and nothing that was refused\n"
-                  "  1   something did not, or nothing was accepted\n"
-                  "  64  wrong use\n"
-                  "  69  the port is taken\n"
-                  "  70  an internal error",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "everything that was answered 200 arrived, and nothing that was refused"},
+            {1, "something did not, or nothing was accepted"},
+            {64, "wrong use"},
+            {69, "the port is taken"},
+            {70, "an internal error"},
+            {0}},
     .run = dev_run,
 };

@@ -23,11 +23,14 @@ const struct command ingress_command = {
         "or on SIGHUP; a faulty file changes nothing.",
     .examples = "  $ maesn-bridge check --config bridge.yaml\n"
                 "  $ maesn-bridge ingress --config bridge.yaml",
-    .exit_codes = "  0   stopped by SIGTERM or SIGINT, everything in flight was answered\n"
-                  "  1   the hard stop cut something, or a second signal came\n"
-                  "  64  wrong use\n"
-                  "  69  a port cannot be bound, or the registry topic is missing\n"
-                  "  70  an internal error\n"
-                  "  78  the configuration is faulty, or the registry topic is not as it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "stopped by SIGTERM or SIGINT, everything in flight was answered"},
+            {1, "the hard stop cut something, or a second signal came"},
+            {64, "wrong use"},
+            {69, "a port cannot be bound, or the registry topic is missing"},
+            {70, "an internal error"},
+            {78, "the configuration is faulty, or the registry topic is not as it must be"},
+            {0}},
     .run = ingress_run,
 };

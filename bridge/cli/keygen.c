@@ -52,6 +52,6 @@ const struct command keygen_command = {
         "NAME defaults to today's date. In a key file the first line writes and every line reads:\n"
         "put a new key on top, and keep the old one as long as something may carry it.",
     .examples = "  $ maesn-bridge keygen > secrets/keyring",
-    .exit_codes = "  0   printed\n  64  wrong use",
+    .exit_codes = (const struct exit_meaning[]){{0, "printed"}, {64, "wrong use"}, {0}},
     .run = keygen_run,
 };

@@ -74,11 +74,14 @@ const struct command plan_command = {
         "deploy/schemas has a JSON Schema of --output json.",
     .examples = "  $ maesn-bridge plan --config bridge.yaml\n"
                 "  $ maesn-bridge plan --output json | jq '.summary'",
-    .exit_codes = "  0   nothing differs\n"
-                  "  1   some account's state could not be determined, or deletes are withheld\n"
-                  "  2   there are differences\n"
-                  "  64  wrong use\n"
-                  "  69  the brokers or the providers do not answer, or a topic is missing\n"
-                  "  78  the configuration is faulty, or a topic is not what it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "nothing differs"},
+            {1, "some account's state could not be determined, or deletes are withheld"},
+            {2, "there are differences"},
+            {64, "wrong use"},
+            {69, "the brokers or the providers do not answer, or a topic is missing"},
+            {78, "the configuration is faulty, or a topic is not what it must be"},
+            {0}},
     .run = plan_run,
 };

@@ -23,12 +23,15 @@ const struct command reconciler_command = {
         "their files change, or on SIGHUP; a faulty file changes nothing.",
     .examples = "  $ maesn-bridge topics apply --config bridge.yaml\n"
                 "  $ maesn-bridge reconciler --config bridge.yaml",
-    .exit_codes = "  0   stopped by SIGTERM or SIGINT, every account under way was finished\n"
-                  "  1   the hard stop cut something, or a second signal came\n"
-                  "  64  wrong use\n"
-                  "  69  the registry topic is missing (run `topics apply`), or a port is taken\n"
-                  "  70  an internal error\n"
-                  "  78  the configuration is faulty, or the registry topic is not compact-only or "
-                  "was\n      resized",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "stopped by SIGTERM or SIGINT, every account under way was finished"},
+            {1, "the hard stop cut something, or a second signal came"},
+            {64, "wrong use"},
+            {69, "the registry topic is missing (run `topics apply`), or a port is taken"},
+            {70, "an internal error"},
+            {78, "the configuration is faulty, or the registry topic is not compact-only or was "
+                 "resized"},
+            {0}},
     .run = reconciler_run,
 };

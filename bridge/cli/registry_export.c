@@ -120,10 +120,13 @@ const struct command registry_export_command = {
     .options = options,
     .examples = "  $ maesn-bridge registry export | jq -r 'select(.record.state) | .key'\n"
                 "  $ maesn-bridge registry export --with-secrets | age -r KEY > registry.age",
-    .exit_codes = "  0   everything was written\n"
-                  "  1   a record cannot be read; all others were written\n"
-                  "  64  wrong use\n"
-                  "  69  the brokers do not answer, or a topic is missing\n"
-                  "  78  the configuration is faulty, or a topic is not what it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "everything was written"},
+            {1, "a record cannot be read; all others were written"},
+            {64, "wrong use"},
+            {69, "the brokers do not answer, or a topic is missing"},
+            {78, "the configuration is faulty, or a topic is not what it must be"},
+            {0}},
     .run = export_run,
 };

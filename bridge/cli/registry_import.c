@@ -323,10 +323,13 @@ const struct command registry_import_command = {
     .options = options,
     .examples = "  $ maesn-bridge registry import registry.jsonl\n"
                 "  $ age -d registry.age | maesn-bridge registry import",
-    .exit_codes = "  0   every record is there\n"
-                  "  1   a line is faulty, a key exists, or a reconciler runs\n"
-                  "  64  wrong use\n"
-                  "  69  the brokers do not answer, or a topic is missing\n"
-                  "  78  the configuration is faulty, or a topic is not what it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "every record is there"},
+            {1, "a line is faulty, a key exists, or a reconciler runs"},
+            {64, "wrong use"},
+            {69, "the brokers do not answer, or a topic is missing"},
+            {78, "the configuration is faulty, or a topic is not what it must be"},
+            {0}},
     .run = import_run,
 };

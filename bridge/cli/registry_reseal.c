@@ -181,10 +181,13 @@ const struct command registry_reseal_command = {
         "Refused while reconcilers run. A second run after a failure completes the first.",
     .examples = "  $ (maesn-bridge keygen; cat keyring) > keyring.new\n"
                 "  $ maesn-bridge registry reseal --config bridge.yaml",
-    .exit_codes = "  0   every record is sealed under the first key\n"
-                  "  1   a record cannot be read, or a reconciler runs\n"
-                  "  64  wrong use\n"
-                  "  69  the brokers do not answer, or a topic is missing\n"
-                  "  78  the configuration is faulty, or a topic is not what it must be",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "every record is sealed under the first key"},
+            {1, "a record cannot be read, or a reconciler runs"},
+            {64, "wrong use"},
+            {69, "the brokers do not answer, or a topic is missing"},
+            {78, "the configuration is faulty, or a topic is not what it must be"},
+            {0}},
     .run = reseal_run,
 };

@@ -1,5 +1,6 @@
 #include "bridge/cli/replay.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -9,7 +10,6 @@
 #include "bridge/app/envelope_settings.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
-#include "bridge/base/nearest.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
@@ -38,13 +38,9 @@ static void replay_done(struct replay *r)
 /* --- what is asked for -------------------------------------------------------------------------
  */
 
-static enum exit_code wrong(const char *option, const char *value, const char *expected,
-                            const char *suggestion)
+static enum exit_code wrong(const char *option, const char *value, const char *expected)
 {
-    fprintf(stderr, "maesn-bridge replay: --%s: %s, expected %s", option, value, expected);
-    if (suggestion != NULL)
-        fprintf(stderr, " (did you mean \"%s\"?)", suggestion);
-    fputc('\n', stderr);
+    fprintf(stderr, "maesn-bridge replay: --%s: %s, expected %s\n", option, value, expected);
     return EXIT_CODE_USAGE;
 }
 
@@ -55,25 +51,17 @@ static enum exit_code read_instant(const struct invocation *in, const char *opti
     if (text == NULL || selection_instant(text, clock_unix_ms(), ret_unix_ms))
         return EXIT_CODE_FINE;
     return wrong(option, text,
-                 "an RFC 3339 date-time with a zone, or how long ago: 90s, 30m, 2h, 7d, 2w", NULL);
+                 "an RFC 3339 date-time with a zone, or how long ago: 90s, 30m, 2h, 7d, 2w");
 }
 
-static enum exit_code read_reasons(const struct invocation *in, struct selection *ret)
+static void read_reasons(const struct invocation *in, struct selection *ret)
 {
-    const char *names[DEAD_LETTER_REASONS] = {0};
-    for (int i = DEAD_LETTER_NONE + 1; i < DEAD_LETTER_REASONS; i++)
-        names[i - 1] = dead_letter_reason_name((enum dead_letter_reason)i);
     const char *name;
     for (size_t n = 0; (name = invocation_nth_value(in, "reason", n)) != NULL; n++) {
         enum dead_letter_reason reason = selection_reason(name);
-        if (reason == DEAD_LETTER_NONE)
-            return wrong("reason", name,
-                         "not-json, not-an-object, duplicate-keys, too-deep, no-resource, empty "
-                         "or refused-by-broker",
-                         nearest_name(names, name));
+        assert(reason != DEAD_LETTER_NONE); /* the option's values are these */
         ret->by_reason = ret->reasons[reason] = true;
     }
-    return EXIT_CODE_FINE;
 }
 
 static enum exit_code read_accounts(const struct invocation *in, struct selection *ret)
@@ -81,7 +69,7 @@ static enum exit_code read_accounts(const struct invocation *in, struct selectio
     const char *name;
     for (size_t n = 0; (name = invocation_nth_value(in, "account", n)) != NULL; n++) {
         if (ret->accounts_len == SELECTION_ACCOUNTS_MAX)
-            return wrong("account", name, "at most 16 accounts", NULL);
+            return wrong("account", name, "at most 16 accounts");
         ret->accounts[ret->accounts_len++] = name;
     }
     return EXIT_CODE_FINE;
@@ -97,8 +85,7 @@ static enum exit_code read_selection(const struct invocation *in, struct selecti
     enum exit_code code = read_instant(in, "since", &ret->since_unix_ms);
     if (code == EXIT_CODE_FINE)
         code = read_instant(in, "until", &ret->until_unix_ms);
-    if (code == EXIT_CODE_FINE)
-        code = read_reasons(in, ret);
+    read_reasons(in, ret);
     return code == EXIT_CODE_FINE ? read_accounts(in, ret) : code;
 }
 
@@ -226,7 +213,8 @@ static const struct command_option options[] = {
      "Letters of callbacks that came at or after it: an RFC 3339 date-time, or how long ago "
      "(90s, 30m, 2h, 7d, 2w)."},
     {"until", "TIME", "Letters of callbacks that came before it."},
-    {"reason", "REASON...",
+    {"reason",
+     "REASON...=not-json|not-an-object|duplicate-keys|too-deep|no-resource|empty|refused-by-broker",
      "Letters of this reason: not-json, not-an-object, duplicate-keys, too-deep, no-resource, "
      "empty, refused-by-broker. May be given again."},
     {"account", "ACCOUNT...", "Letters of this account. May be given again."},
@@ -256,12 +244,14 @@ const struct command replay_command = {
                 "  $ maesn-bridge replay --since 2d --reason not-json --execute\n"
                 "  $ maesn-bridge replay --account acme-42 --account bakery --output json",
     .exit_codes =
-        "  0   done; what is still not understood stays a dead letter\n"
-        "  1   a topic is missing, the broker refused a record again, another replay\n"
-        "      took over, or the run was interrupted: the others were replayed\n"
-        "  64  wrong use\n"
-        "  69  the brokers do not answer, or forbid it; or topics.dead_letter is missing\n"
-        "  70  an internal error\n"
-        "  78  the configuration is faulty, or the topic of marks is not compact-only",
+        (const struct exit_meaning[]){
+            {0, "done; what is still not understood stays a dead letter"},
+            {1, "a topic is missing, the broker refused a record again, another replay took over, "
+                "or the run was interrupted: the others were replayed"},
+            {64, "wrong use"},
+            {69, "the brokers do not answer, or forbid it; or topics.dead_letter is missing"},
+            {70, "an internal error"},
+            {78, "the configuration is faulty, or the topic of marks is not compact-only"},
+            {0}},
     .run = replay_command_run,
 };

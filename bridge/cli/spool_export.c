@@ -139,10 +139,13 @@ const struct command spool_export_command = {
     .examples = "  $ maesn-bridge spool export | jq -r 'select(.account == \"acme-42\") | .value'\n"
                 "  $ maesn-bridge spool export --file /spool/spool.db.damaged-20261231T235959Z > "
                 "saved.jsonl",
-    .exit_codes = "  0   everything was written\n"
-                  "  1   the database, or a record, is damaged; the rest was written\n"
-                  "  64  wrong use\n"
-                  "  69  the file is not there, or cannot be read\n"
-                  "  78  the configuration is faulty, or names no spool",
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "everything was written"},
+            {1, "the database, or a record, is damaged; the rest was written"},
+            {64, "wrong use"},
+            {69, "the file is not there, or cannot be read"},
+            {78, "the configuration is faulty, or names no spool"},
+            {0}},
     .run = export_run,
 };

@@ -213,10 +213,12 @@ const struct command spool_list_command = {
     .examples = "  $ maesn-bridge spool list\n"
                 "  $ maesn-bridge spool list --limit 20\n"
                 "  $ maesn-bridge spool list --output json | jq .records",
-    .exit_codes = "  0   shown\n"
-                  "  1   the database is damaged, or none of a spool\n"
-                  "  64  wrong use\n"
-                  "  69  the file is not there, or cannot be read\n"
-                  "  78  the configuration is faulty, or names no spool",
+    .exit_codes =
+        (const struct exit_meaning[]){{0, "shown"},
+                                      {1, "the database is damaged, or none of a spool"},
+                                      {64, "wrong use"},
+                                      {69, "the file is not there, or cannot be read"},
+                                      {78, "the configuration is faulty, or names no spool"},
+                                      {0}},
     .run = list_run,
 };

@@ -85,9 +85,10 @@ static const struct command_option list_options[] = {
 };
 
 #define EXIT_CODES                                                                                 \
-    "  64  wrong use\n"                                                                            \
-    "  69  the brokers do not answer, or a topic is missing\n"                                     \
-    "  78  the configuration is faulty, or a topic is not what it must be"
+    {64, "wrong use"}, {69, "the brokers do not answer, or a topic is missing"},                   \
+    {                                                                                              \
+        78, "the configuration is faulty, or a topic is not what it must be"                       \
+    }
 
 const struct command subscriptions_list_command = {
     .name = "subscriptions list",
@@ -105,8 +106,9 @@ const struct command subscriptions_list_command = {
     .options = list_options,
     .examples = "  $ maesn-bridge subscriptions list\n"
                 "  $ maesn-bridge subscriptions list acme-42 --all --output json",
-    .exit_codes = "  0   fine\n"
-                  "  1   a record cannot be read; all others are shown\n" EXIT_CODES,
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "fine"}, {1, "a record cannot be read; all others are shown"}, EXIT_CODES, {0}},
     .run = list_run,
 };
 
@@ -119,8 +121,11 @@ const struct command subscriptions_show_command = {
     .description = "Reads the topics topics.registry and topics.activity; no provider is called.\n"
                    "Secrets, and the tokens of callback URLs, are not shown.",
     .examples = "  $ maesn-bridge subscriptions show acme-42",
-    .exit_codes = "  0   fine\n"
-                  "  1   the registry has no such account, or a record of it cannot be "
-                  "read\n" EXIT_CODES,
+    .exit_codes =
+        (const struct exit_meaning[]){
+            {0, "fine"},
+            {1, "the registry has no such account, or a record of it cannot be read"},
+            EXIT_CODES,
+            {0}},
     .run = show_run,
 };

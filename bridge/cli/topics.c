@@ -256,12 +256,13 @@ const struct command topics_plan_command = {
     .options = size_options,
     .examples = "  $ maesn-bridge topics plan --config bridge.yaml\n"
                 "  $ maesn-bridge topics plan --config bridge.yaml --output json",
-    .exit_codes = "  0   nothing to do\n"
-                  "  2   changes are pending\n"
-                  "  64  wrong use\n"
-                  "  69  the cluster does not answer, or forbids it\n"
-                  "  70  an internal error\n"
-                  "  78  the configuration is faulty",
+    .exit_codes = (const struct exit_meaning[]){{0, "nothing to do"},
+                                                {2, "changes are pending"},
+                                                {64, "wrong use"},
+                                                {69, "the cluster does not answer, or forbids it"},
+                                                {70, "an internal error"},
+                                                {78, "the configuration is faulty"},
+                                                {0}},
     .run = plan_run,
 };
 
@@ -273,11 +274,12 @@ const struct command topics_apply_command = {
     .options = size_options,
     .examples = "  $ maesn-bridge topics apply --config bridge.yaml\n"
                 "  $ maesn-bridge topics apply --config bridge.yaml --partitions 12",
-    .exit_codes = "  0   the topics are as they should be\n"
-                  "  1   the cluster refused a change\n"
-                  "  64  wrong use\n"
-                  "  69  the cluster does not answer, or forbids it\n"
-                  "  70  an internal error\n"
-                  "  78  the configuration is faulty",
+    .exit_codes = (const struct exit_meaning[]){{0, "the topics are as they should be"},
+                                                {1, "the cluster refused a change"},
+                                                {64, "wrong use"},
+                                                {69, "the cluster does not answer, or forbids it"},
+                                                {70, "an internal error"},
+                                                {78, "the configuration is faulty"},
+                                                {0}},
     .run = apply_run,
 };

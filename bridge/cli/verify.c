@@ -1,5 +1,6 @@
 #include "bridge/cli/verify.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 
@@ -121,8 +122,7 @@ static enum status read_options(struct examination *x, const struct invocation *
     if (name == NULL)
         return wrong_use(diag, "--provider is missing, expected maesn or moneybird");
     x->provider = providers_find(name);
-    if (x->provider == NULL)
-        return diag_set(diag, STATUS_INVALID, "--provider: %s, expected maesn or moneybird", name);
+    assert(x->provider != NULL); /* the option's values are the providers */
     if (!invocation_has(in, "headers") || !invocation_has(in, "body"))
         return wrong_use(diag, "--headers and --body are needed: the files of a captured request");
     if (!invocation_has(in, "secret-file") && !invocation_has(in, "token-file"))
@@ -370,7 +370,7 @@ static enum exit_code verify_run(const struct invocation *in)
 }
 
 static const struct command_option verify_options[] = {
-    {"provider", "NAME", "Who sent it: maesn or moneybird."},
+    {"provider", "NAME=maesn|moneybird", "Who sent it: maesn or moneybird."},
     {"headers", "FILE", "The request's headers: raw lines, or what curl -v printed."},
     {"body", "FILE", "The request's body, byte for byte."},
     {"secret-file", "FILE", "The route's secret; one newline at its end does not count."},
@@ -395,8 +395,9 @@ const struct command verify_command = {
     .examples =
         "  $ maesn-bridge verify --provider maesn --headers headers.txt --body body.json \\\n"
         "      --secret-file secrets/acme-xero",
-    .exit_codes = "  0   verified\n"
-                  "  1   not verified\n"
-                  "  64  wrong use, or a file that cannot be read",
+    .exit_codes = (const struct exit_meaning[]){{0, "verified"},
+                                                {1, "not verified"},
+                                                {64, "wrong use, or a file that cannot be read"},
+                                                {0}},
     .run = verify_run,
 };

@@ -65,7 +65,7 @@ static const struct command send = {
     .description = "Sends one file or two.",
     .options = send_options,
     .examples = "  $ maesn-bridge send a",
-    .exit_codes = "  0  sent",
+    .exit_codes = (const struct exit_meaning[]){{0, "sent"}, {2, "not yet"}, {0}},
     .run = run_send,
 };
 static const struct command topics_plan = {.name = "topics plan",
@@ -219,7 +219,9 @@ static const struct {
     {"send a --rate=1 --rate=2", "maesn-bridge send: given twice: --rate=2\n"},
     {"send a --force=yes", "maesn-bridge send: takes no value: --force=yes\n"},
     {"send a --rate", "maesn-bridge send: needs a value: --rate\n"},
-    {"send a --output xml", "maesn-bridge send: --output is neither text nor json: xml\n"},
+    {"send a --output xml", "maesn-bridge send: --output is none of text|json: xml\n"},
+    {"send a --output jso",
+     "maesn-bridge send: --output is none of text|json: jso (did you mean \"json\"?)\n"},
     /* an option of another command is not known here */
     {"topics plan --force", "maesn-bridge topics plan: unknown option: --force\n"},
     /* operands */
@@ -277,7 +279,7 @@ static void help_of_a_command_goes_to_stdout_whatever_else_is_given(void **state
         assert_non_null(strstr(printed, "  --force "));
         assert_non_null(strstr(printed, "  --config FILE"));
         assert_non_null(strstr(printed, "\nExamples:\n  $ maesn-bridge send a\n"));
-        assert_non_null(strstr(printed, "\nExit codes:\n  0  sent\n"));
+        assert_non_null(strstr(printed, "\nExit codes:\n  0   sent\n  2   not yet\n"));
     }
 }
 

@@ -330,7 +330,8 @@ static void a_wrong_use_is_told_and_is_64(void **state)
     } rows[] = {
         {{NULL}, "maesn-bridge verify: --provider is missing, expected maesn or moneybird\n"},
         {{"--provider", "stripe", NULL},
-         "maesn-bridge verify: --provider: stripe, expected maesn or moneybird\n"},
+         "maesn-bridge verify: --provider is none of maesn|moneybird: stripe\n"
+         "Try `maesn-bridge verify --help`.\n"},
         {{"--provider", "maesn", NULL},
          "maesn-bridge verify: --headers and --body are needed: the files of a captured request\n"},
         {{"--provider", "maesn", "--headers", "h", "--body", "b", NULL},
