@@ -42,6 +42,15 @@ enum http_outcome {
     HTTP_ANSWERED,
 };
 
+/* When the steps of an attempt were done, in microseconds since it began; 0: it did not come so
+ * far. Those of a connection that was kept are 1. */
+struct http_times {
+    int64_t resolved_us;
+    int64_t connected_us;
+    int64_t secured_us;  /* the TLS handshake; of http as connected_us */
+    int64_t answered_us; /* the answer was there whole */
+};
+
 struct http_answer {
     enum http_outcome outcome;
     unsigned code;            /* HTTP status code; 0 unless HTTP_ANSWERED */
@@ -49,6 +58,7 @@ struct http_answer {
     unsigned attempts;        /* that left this process */
     int64_t retry_at_mono_ms; /* the key's next call begins no earlier (Retry-After or backoff);
                                  0: at once */
+    struct http_times times;  /* of the last attempt */
     const char *error;        /* "" if HTTP_ANSWERED, else why not; holds nothing that a server
                                  sent after it had seen a secret */
 };

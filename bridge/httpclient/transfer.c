@@ -25,7 +25,8 @@ struct transfer {
     CURL *easy;
     const struct http_client_options *opt;
     const struct call *call;
-    int64_t started_mono_ms;
+    int64_t started_mono_ms, started_mono_us;
+    int64_t tls_began_us; /* since the start; 0: there was no connection to secure */
     struct buf body;
     size_t head_len;
     char retry_after[64]; /* "" unless sent */
@@ -54,6 +55,17 @@ static int before_request(void *ctx, char *remote_ip, char *local_ip, int remote
         return CURL_PREREQFUNC_ABORT;
     t->arrivals++;
     return CURL_PREREQFUNC_OK;
+}
+
+/* libcurl has no time of a connection whose TLS handshake fails. A context for it is made once the
+ * connection stands. Source: Curl_updateconninfo, lib/connect.c, and ossl_connect_step1,
+ * lib/vtls/openssl.c 7.88.1, where it was measured. */
+static CURLcode before_handshake(CURL *easy, void *ssl_context, void *ctx)
+{
+    struct transfer *t = ctx;
+    (void)easy, (void)ssl_context;
+    t->tls_began_us = clock_mono_us() - t->started_mono_us;
+    return CURLE_OK;
 }
 
 /* Keeps the line's value if it is the named header's and fits. */
@@ -178,6 +190,9 @@ static CURLcode set_callbacks(CURL *e, struct transfer *t)
     SET(CURLOPT_ERRORBUFFER, t->error);
     SET(CURLOPT_PREREQFUNCTION, before_request);
     SET(CURLOPT_PREREQDATA, t);
+    /* Not every TLS library's libcurl has it; only a time is missing then. */
+    (void)curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, before_handshake);
+    (void)curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, t);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -208,6 +223,7 @@ enum status transfer_new(CURLM *multi, const struct http_client_options *opt,
     t->opt = opt;
     t->call = call;
     t->started_mono_ms = clock_mono_ms();
+    t->started_mono_us = clock_mono_us();
     buf_init(&t->body, opt->response_max_bytes);
     t->easy = curl_easy_init();
     if (t->easy == NULL)
@@ -274,6 +290,31 @@ static bool is_lasting(const struct transfer *t, CURLcode code)
            t->head_len > HEAD_MAX;
 }
 
+/* libcurl's time of a step; it is 0 for one that was not come to, or was done on a connection that
+ * was kept, else at least 1. Source: Curl_pgrsTime, lib/progress.c 7.88.1. */
+static int64_t time_of(const struct transfer *t, CURLINFO step, bool is_done)
+{
+    curl_off_t us = 0;
+    curl_easy_getinfo(t->easy, step, &us);
+    return us == 0 && is_done ? 1 : us;
+}
+
+static struct http_times times_of(const struct transfer *t, bool is_answered)
+{
+    bool is_tls = strncmp(t->call->url, "https:", 6) == 0, stood = t->arrivals > 0;
+    struct http_times times = {
+        .resolved_us = time_of(t, CURLINFO_NAMELOOKUP_TIME_T, stood),
+        .connected_us = time_of(t, CURLINFO_CONNECT_TIME_T, stood),
+        .secured_us = time_of(t, CURLINFO_APPCONNECT_TIME_T, stood),
+        .answered_us = is_answered ? time_of(t, CURLINFO_TOTAL_TIME_T, true) : 0,
+    };
+    if (times.connected_us == 0)
+        times.connected_us = t->tls_began_us;
+    if (!is_tls)
+        times.secured_us = times.connected_us;
+    return times;
+}
+
 static void answer(struct transfer *t, struct transfer_end *ret)
 {
     long code = 0;
@@ -294,6 +335,7 @@ void transfer_end(struct transfer *t, CURLcode code, struct transfer_end *ret)
                                  .arrivals = t->arrivals,
                                  .duration_ms = clock_mono_ms() - t->started_mono_ms};
     ret->answer.error = "";
+    ret->answer.times = times_of(t, code == CURLE_OK);
     if (code == CURLE_OK) {
         answer(t, ret);
         return;
@@ -310,6 +352,7 @@ void transfer_end_cancelled(struct transfer *t, struct transfer_end *ret)
                                  .arrivals = t->arrivals,
                                  .duration_ms = clock_mono_ms() - t->started_mono_ms};
     ret->answer.outcome = t->arrivals == 0 ? HTTP_NOT_SENT : HTTP_UNANSWERED;
+    ret->answer.times = times_of(t, false);
     ret->answer.error = "cancelled";
 }
 
