@@ -5,6 +5,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/kafka/client.h"
 #include "bridge/kafka/errors.h"
+#include "bridge/kafka/message.h"
 
 /* How long one question to the brokers may take: a first connection with TLS and SASL included. */
 #define QUESTION_TIMEOUT_MS 2000
@@ -162,27 +163,12 @@ static void finish_partition(struct topic_reader *r)
 static void fill_record(struct topic_reader *r)
 {
     const rd_kafka_message_t *m = r->message;
-    rd_kafka_timestamp_type_t type;
-    int64_t timestamp_unix_ms = rd_kafka_message_timestamp(m, &type);
     r->record = (struct topic_reader_record){
         .partition = m->partition,
         .offset = m->offset,
-        .timestamp_unix_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? 0 : timestamp_unix_ms,
-        .record = {.topic = r->name,
-                   .key = bytes_of(m->key, m->key_len),
-                   .value = bytes_of(m->payload, m->len)},
+        .timestamp_unix_ms = message_timestamp_unix_ms(m),
     };
-    rd_kafka_headers_t *headers = NULL;
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    const char *name;
-    const void *value;
-    size_t len;
-    for (size_t i = 0;
-         i < RECORD_HEADERS_MAX &&
-         rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++)
-        record_add_header(&r->record.record, name, bytes_of(value, len));
+    message_record(m, r->name, &r->record.record);
 }
 
 /* Judges what came; *ret_has_record tells whether it is a record to hand out. */
