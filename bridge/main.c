@@ -13,6 +13,7 @@
 #include "bridge/cli/keygen.h"
 #include "bridge/cli/man.h"
 #include "bridge/cli/plan.h"
+#include "bridge/cli/probe.h"
 #include "bridge/cli/reconciler.h"
 #include "bridge/cli/registry_export.h"
 #include "bridge/cli/registry_import.h"
@@ -39,6 +40,7 @@ static const struct command *const commands[] = {
     &keygen_command,
     &man_command,
     &plan_command,
+    &probe_command,
     &reconciler_command,
     &registry_export_command,
     &registry_import_command,

@@ -64,6 +64,20 @@ static enum status add_account(struct event_topics *t, const struct envelope_opt
     return status;
 }
 
+/* Of the routes that `probe` sends to: nobody else does. */
+static enum status add_probe_topics(struct event_topics *t, const struct envelope_options *opt,
+                                    const struct settings *s)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < s->routes_len; i++) {
+        if (!route_is_probe(s->routes[i]))
+            continue;
+        const char *name = envelope_probe_topic(opt, s->routes[i], t->arena);
+        status = name == NULL ? STATUS_NOMEM : add_name(t, name);
+    }
+    return status;
+}
+
 enum status event_topics_add(struct event_topics *t, const struct envelope_options *opt,
                              const struct settings *s)
 {
@@ -81,6 +95,8 @@ enum status event_topics_add(struct event_topics *t, const struct envelope_optio
             status = add_account(t, opt, r->provider->name, r->system, r->account);
         }
     }
+    if (status == STATUS_OK)
+        status = add_probe_topics(t, opt, s);
     const char *const always[] = {opt->other_topic, opt->token_topic, opt->dead_letter_topic};
     for (size_t i = 0; status == STATUS_OK && i < sizeof(always) / sizeof(always[0]); i++)
         status = add_name(t, always[i]);

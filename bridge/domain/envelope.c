@@ -267,11 +267,17 @@ static enum status name_event(const struct sealing *s, const struct event *ev, s
     return is_short ? STATUS_NOMEM : STATUS_OK;
 }
 
+/* A signed stranger cannot invent topics. */
+static bool has_topic(const struct route *r, const char *resource)
+{
+    return resource_is_known(resource) || (resource_is_probe(resource) && route_is_probe(r));
+}
+
 static const char *event_topic(const struct sealing *s, const struct naming *n)
 {
     if (resource_is_token(n->resource))
         return arena_dup(s->arena, bytes_of_text(s->opt->token_topic));
-    if (!resource_is_known(n->resource))
+    if (!has_topic(s->route, n->resource))
         return arena_dup(s->arena, bytes_of_text(s->opt->other_topic));
     return naming_topic(s->opt->topic_template, n, s->arena);
 }
@@ -567,4 +573,15 @@ enum status envelope_topics(const struct envelope_options *opt, const char *prov
     topic_list_add(&list, opt->dead_letter_topic);
     *ret = list;
     return STATUS_OK;
+}
+
+const char *envelope_probe_topic(const struct envelope_options *opt, const struct route *r,
+                                 struct arena *a)
+{
+    const struct naming names = {.provider = r->provider->name,
+                                 .system = r->system,
+                                 .account = r->account,
+                                 .resource = RESOURCE_PROBE,
+                                 .event_type = RESOURCE_PROBE_EVENT_TYPE};
+    return naming_topic(opt->topic_template, &names, a);
 }

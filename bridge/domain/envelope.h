@@ -65,6 +65,11 @@ enum status envelope_dead_letter(const struct envelope_options *opt, const struc
                                  const char *detail, struct arena *a, struct record *ret)
     MUST_CHECK;
 
+/* The topic of the test event that `maesn-bridge probe` sends to this route. NULL when memory is
+ * short. */
+const char *envelope_probe_topic(const struct envelope_options *opt, const struct route *r,
+                                 struct arena *a);
+
 /* The topics a route's events can go to, for `topics plan` and the metadata prefetch; expands the
  * template over the resources the bridge knows, and over one account and system. Owns:   the list
  * and its texts live in the arena. Errors: STATUS_NOMEM.

@@ -26,6 +26,11 @@ bool resource_is_token(const char *resource)
     return strcasecmp(resource, "TOKEN") == 0;
 }
 
+bool resource_is_probe(const char *resource)
+{
+    return strcasecmp(resource, RESOURCE_PROBE) == 0;
+}
+
 bool event_type_is_known(const char *event_type)
 {
     static const char *const event_types[] = {"CREATED", "DELETED", "REVOKED", "UPDATED", NULL};

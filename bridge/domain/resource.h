@@ -16,5 +16,11 @@ extern const char *const resources[];
 bool resource_is_known(const char *resource);
 bool resource_is_token(const char *resource);
 
+/* The test event of `maesn-bridge probe`: its resource, which no provider has, and its event type.
+ * It has a topic of its own only where a route is declared for it, see route_is_probe(). */
+#define RESOURCE_PROBE "PROBE"
+#define RESOURCE_PROBE_EVENT_TYPE "CREATED"
+bool resource_is_probe(const char *resource);
+
 /* "CREATED", "DELETED", "REVOKED", "UPDATED"; without regard to case. Source: as above. */
 bool event_type_is_known(const char *event_type);

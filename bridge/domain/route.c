@@ -6,6 +6,7 @@
 #include "bridge/base/arena.h"
 #include "bridge/base/secret.h"
 #include "bridge/domain/provider.h"
+#include "bridge/domain/resource.h"
 #include "bridge/domain/specification.h"
 
 /* Paths, names and the two derived texts together; paths are bounded by the HTTP header block. */
@@ -78,6 +79,13 @@ void route_unref(const struct route *r)
     secret_unref(box->route.token);
     arena_free(box->arena);
     free(box);
+}
+
+bool route_is_probe(const struct route *r)
+{
+    struct specification s;
+    return specification_parse(bytes_of_text(r->specification), &s) &&
+           resource_is_probe(s.resource);
 }
 
 bool route_has_secret(const struct route *r)

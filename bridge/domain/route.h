@@ -52,5 +52,8 @@ enum status route_new(const struct route_fields *fields, struct route **ret) MUS
 struct route *route_ref(const struct route *r);
 void route_unref(const struct route *r);
 
+/* Whether it is declared for `maesn-bridge probe`: with the resource RESOURCE_PROBE. */
+bool route_is_probe(const struct route *r);
+
 /* Whether any secret or token is there to verify a callback with. */
 bool route_has_secret(const struct route *r);

@@ -58,7 +58,9 @@ const struct field route_fields_table[] = {
     [PROVIDER] = {"provider", FIELD_TEXT, true, NULL, NULL, "a provider's name",
                   "Who calls: `maesn` or `moneybird`."},
     [RESOURCE] = {"resource", FIELD_TEXT, false, field_is_name, FIELD_NAME_PATTERN,
-                  FIELD_NAME_EXPECTATION, "The resource subscribed to. Default: all."},
+                  FIELD_NAME_EXPECTATION,
+                  "The resource subscribed to. Default: all. `PROBE`: the route is for the test "
+                  "events of `maesn-bridge probe`."},
     [SECRET_FILE] = {"secret_file", FIELD_PATH, false, NULL, NULL, "a path",
                      "File with the secret of the signatures; one newline at its end is no part "
                      "of it. Required but for a pending route and for one with a token."},

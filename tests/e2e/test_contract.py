@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 
 from conftest import numbers
 from harness import consumers, wait
-from harness.bridge import PATH, SECRET, ConfigDirectory, run
+from harness.bridge import PATH, SECRET, ConfigDirectory, route, run
 from harness.environment import CACHE, NODE_MODULES, ROOT, java_consumer_classpath
 from harness.sender import encode, event, post
 
@@ -88,7 +88,7 @@ def test_the_examples_fit_their_schemas():
 def test_topics_partitions_and_retention_are_those_that_topics_apply_creates(own_kafka):
     directory = ConfigDirectory({"kafka": {"brokers": own_kafka.bootstrap}, "topics": {"registry": "maesn.bridge.registry"},
                                  "route_key_file": "secrets/route-key", "keyring_file": "secrets/keyring"},
-                                secrets={"route-key": "a:" + "1" * 64, "keyring": "a:" + "2" * 64})
+                                [route(resource="PROBE")], secrets={"route-key": "a:" + "1" * 64, "keyring": "a:" + "2" * 64})
     try:
         planned = run("topics", "plan", "--config", directory.file, "--replication-factor", "3", "--output", "json")
     finally:

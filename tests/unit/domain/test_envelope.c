@@ -156,6 +156,7 @@ static void a_resource_decides_topic_key_and_type(void **state)
         /* outside the list: a signed stranger cannot invent topics */
         {"LEDGER_ACCOUNT", "CREATED", "maesn.other", "LEDGER_ACCOUNT:acme-42",
          "com.maesn.ledger-account.created"},
+        {"PROBE", "CREATED", "maesn.other", "PROBE:acme-42", "com.maesn.probe.created"},
         {"journal entry", NULL, "maesn.other", "JOURNAL ENTRY:acme-42",
          "com.maesn.journal-entry.changed"},
         {"../etc", "a.b", "maesn.other", "../ETC:acme-42", "com.maesn.etc.a-b"},
@@ -181,6 +182,34 @@ static void a_resource_decides_topic_key_and_type(void **state)
         assert_string_equal(bytes_text(&l.callbacks, r->key), rows[i].key);
         assert_string_equal(header(&l, "ce_type"), rows[i].type);
     }
+}
+
+static void a_test_event_has_a_topic_only_on_a_route_declared_for_it(void **state)
+{
+    (void)state;
+    CLEANUP(letter_done) struct letter l;
+    letter_init(&l);
+    const struct route_fields fields = {.path = "/in/maesn/probe/x",
+                                        .provider = &provider,
+                                        .account = "probe",
+                                        .system = "xero",
+                                        .resource = "probe"};
+    struct event_list events = {.items = &l.ev, .len = 1};
+    struct route *r;
+    assert_int_equal(route_new(&fields, &r), STATUS_OK);
+    l.ev.resource = "PROBE";
+    l.opt.topic_template = "maesn.{account}.{resource}.{event}";
+    assert_int_equal(envelope_seal(&l.opt, r, &l.cb, &events, l.callbacks.arena, &l.records),
+                     STATUS_OK);
+    assert_string_equal(l.records->topic, "maesn.probe.probe.created");
+    assert_string_equal(envelope_probe_topic(&l.opt, r, l.callbacks.arena),
+                        "maesn.probe.probe.created");
+    assert_string_equal(seal(&l)->topic, "maesn.other");
+    l.ev.resource = "PROBES";
+    assert_int_equal(envelope_seal(&l.opt, r, &l.cb, &events, l.callbacks.arena, &l.records),
+                     STATUS_OK);
+    assert_string_equal(l.records->topic, "maesn.other");
+    route_unref(r);
 }
 
 static void templates_take_every_placeholder(void **state)
@@ -552,6 +581,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(a_structured_event_has_its_data_spliced_in),
         cmocka_unit_test(a_resource_decides_topic_key_and_type),
+        cmocka_unit_test(a_test_event_has_a_topic_only_on_a_route_declared_for_it),
         cmocka_unit_test(templates_take_every_placeholder),
         cmocka_unit_test(a_template_is_checked_before_it_is_used),
         cmocka_unit_test(a_delivery_id_is_the_event_id_if_it_is_text),

@@ -89,6 +89,31 @@ static void the_specification_and_the_source_name_no_generation(void **state)
     }
 }
 
+static void a_route_declared_for_the_test_event_is_one_of_probe(void **state)
+{
+    static const struct {
+        const char *resource, *event;
+        bool is_probe;
+    } rows[] = {
+        {"PROBE", NULL, true},    {"probe", "CREATED", true}, {"PROBES", NULL, false},
+        {"INVOICE", NULL, false}, {NULL, NULL, false}, /* of all resources */
+        {NULL, "PROBE", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct route_fields fields = {.path = "/in/a",
+                                            .provider = &fake,
+                                            .account = "probe",
+                                            .system = "xero",
+                                            .resource = rows[i].resource,
+                                            .event = rows[i].event};
+        struct route *r;
+        assert_int_equal(route_new(&fields, &r), STATUS_OK);
+        assert_int_equal(route_is_probe(r), rows[i].is_probe);
+        route_unref(r);
+    }
+}
+
 static void texts_are_copied_and_secrets_are_held(void **state)
 {
     (void)state;
@@ -174,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slug_is_lower_kebab_case),
         cmocka_unit_test(the_specification_and_the_source_name_no_generation),
+        cmocka_unit_test(a_route_declared_for_the_test_event_is_one_of_probe),
         cmocka_unit_test(texts_are_copied_and_secrets_are_held),
         cmocka_unit_test(any_secret_or_token_secures_a_route),
         cmocka_unit_test(a_route_is_whole_or_not_there),
