@@ -40,7 +40,7 @@ static bool template_names_an_account(const char *template)
            strstr(template, "{provider}") != NULL;
 }
 
-static enum status add_name(struct event_topics *t, const char *name)
+enum status event_topics_add_name(struct event_topics *t, const char *name)
 {
     if (t->len == t->capacity) {
         size_t capacity = t->capacity == 0 ? 32 : t->capacity * 2;
@@ -60,7 +60,7 @@ static enum status add_account(struct event_topics *t, const struct envelope_opt
     struct topic_list list;
     enum status status = envelope_topics(opt, provider, system, account, t->arena, &list);
     for (size_t i = 0; status == STATUS_OK && i < list.len; i++)
-        status = add_name(t, list.names[i]);
+        status = event_topics_add_name(t, list.names[i]);
     return status;
 }
 
@@ -73,7 +73,7 @@ static enum status add_probe_topics(struct event_topics *t, const struct envelop
         if (!route_is_probe(s->routes[i]))
             continue;
         const char *name = envelope_probe_topic(opt, s->routes[i], t->arena);
-        status = name == NULL ? STATUS_NOMEM : add_name(t, name);
+        status = name == NULL ? STATUS_NOMEM : event_topics_add_name(t, name);
     }
     return status;
 }
@@ -99,7 +99,7 @@ enum status event_topics_add(struct event_topics *t, const struct envelope_optio
         status = add_probe_topics(t, opt, s);
     const char *const always[] = {opt->other_topic, opt->token_topic, opt->dead_letter_topic};
     for (size_t i = 0; status == STATUS_OK && i < sizeof(always) / sizeof(always[0]); i++)
-        status = add_name(t, always[i]);
+        status = event_topics_add_name(t, always[i]);
     t->len = sort_unique(t->names, t->len);
     return status;
 }

@@ -22,3 +22,6 @@ void event_topics_done(struct event_topics *t);
  */
 enum status event_topics_add(struct event_topics *t, const struct envelope_options *opt,
                              const struct settings *s) MUST_CHECK;
+
+/* One more, borrowed, behind the others. Errors: STATUS_NOMEM. */
+enum status event_topics_add_name(struct event_topics *t, const char *name) MUST_CHECK;

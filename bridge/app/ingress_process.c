@@ -93,7 +93,6 @@ static enum status start_activity(struct ingress_process *p)
         .interval_ms = ACTIVITY_INTERVAL_MS,
         .turn_ms = activity_turn_ms,
     };
-    producer_add_topics(p->producer, &opt.topic, 1);
     return activity_writer_new(&opt, &p->activity);
 }
 
@@ -104,6 +103,8 @@ static enum status start_producer(struct ingress_process *p, const struct cluste
     CLEANUP(event_topics_done) struct event_topics topics;
     event_topics_init(&topics);
     enum status status = event_topics_add(&topics, &p->envelope, s);
+    if (status == STATUS_OK && has_registry(p)) /* start_activity()'s */
+        status = event_topics_add_name(&topics, s->topics_activity);
     if (status != STATUS_OK)
         return status;
     struct producer_options opt = {
