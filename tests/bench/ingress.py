@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -81,34 +82,64 @@ def open_loop(bridge, rate, seconds):
             sum(answer.status != 200 for answer in answers))
 
 
+def prepare(scratch, routes):
+    """wrk's script."""
+    prepared = pathlib.Path(scratch) / "requests"
+    with open(prepared, "wb") as file:
+        for n in range(4096):
+            body = encode(event(f"11111111-2222-4333-8444-{n:012d}"))
+            path = routes[n % len(routes)]["path"]
+            file.write(f"{path} {sign(SECRET, body)} ".encode() + body + b"\n")
+    script = pathlib.Path(scratch) / "script.lua"
+    script.write_text(SCRIPT % prepared)
+    return script
+
+
+def measure(bridges, script, seconds):
+    [bridge] = bridges
+    print_table([*(closed_loop(bridge, script, connections, seconds) for connections in (1, 16, 64, 256)),
+                 open_loop(bridge, 100, seconds)])
+
+
+def compare(bridges, script, seconds, rounds):
+    """What a spool costs while Kafka is there: the two bridges take turns, the first one in every other round."""
+    pairs = []
+    for n in range(rounds):
+        turns = (0, 1) if n % 2 == 0 else (1, 0)
+        rows = {turn: closed_loop(bridges[turn], script, 64, seconds) for turn in turns}
+        assert rows[0][-1] == rows[1][-1] == 0, "not everything was answered 200"
+        pairs.append((rows[0], rows[1]))
+    assert bridges[1].metric("maesn_bridge_spool_stored_records_total") == 0, "the spool was used"
+    print(f"with a spool, beside one without, 64 connections, medians of {rounds} rounds of {seconds} s in turn:")
+    for name, column in (("callbacks/s", 1), ("CPU a callback", 5), ("p50", 2), ("RSS", 6)):
+        ratios = sorted(spooling[column] / direct[column] for direct, spooling in pairs)
+        print(f"{name}: {statistics.median(ratios):.3f} times ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=int, default=10, help="of each measurement (default 10)")
-    seconds = arguments.parse_args().seconds
+    arguments.add_argument("--spool", type=int, metavar="ROUNDS", help="what a spool costs that is not needed, instead")
+    asked = arguments.parse_args()
     routes = [route(), *(route(f"account-{n}") for n in range(ACCOUNTS))]
-    config = None
     with KafkaCluster(1, jvm=("-Xmx1g",)) as cluster, tempfile.TemporaryDirectory() as scratch:
         cluster.create_topics(*TOPICS, partitions=PARTITIONS)
-        config = ConfigDirectory({"kafka": {"brokers": cluster.bootstrap}}, routes)
-        bridge = Bridge(config)
+        spools = [{}, {"spool": {"directory": scratch}}] if asked.spool else [{}]
+        bridges = [Bridge(ConfigDirectory({"kafka": {"brokers": cluster.bootstrap}, **spool}, routes)) for spool in spools]
         try:
-            bridge.start()
-            prepared = pathlib.Path(scratch) / "requests"
-            with open(prepared, "wb") as file:
-                for n in range(4096):
-                    body = encode(event(f"11111111-2222-4333-8444-{n:012d}"))
-                    path = routes[n % len(routes)]["path"]
-                    file.write(f"{path} {sign(SECRET, body)} ".encode() + body + b"\n")
-            script = pathlib.Path(scratch) / "script.lua"
-            script.write_text(SCRIPT % prepared)
-            closed_loop(bridge, script, 64, 5)  # the broker's compiler warms up
-            rows = [closed_loop(bridge, script, connections, seconds) for connections in (1, 16, 64, 256)]
-            rows.append(open_loop(bridge, 100, seconds))
-            assert bridge.stop() == 0
+            script = prepare(scratch, routes)
+            for bridge in bridges:
+                bridge.start()
+                closed_loop(bridge, script, 64, 5)  # the broker's compiler warms up
+            if asked.spool:
+                compare(bridges, script, asked.seconds, asked.spool)
+            else:
+                measure(bridges, script, asked.seconds)
+            assert all(bridge.stop() == 0 for bridge in bridges)
         finally:
-            bridge.kill()
-            config.remove()
-    print_table(rows)
+            for bridge in bridges:
+                bridge.kill()
+                bridge.config.remove()
 
 
 def print_table(rows):

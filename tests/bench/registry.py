@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import itertools
+import os
 import pathlib
 import re
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
@@ -14,12 +16,18 @@ from harness import wait  # noqa: E402
 from harness.bridge import Bridge, ConfigDirectory, merged  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
 from harness.registry import Registry, Route  # noqa: E402
-from harness.sender import Connection, signed_request  # noqa: E402
+from harness.sender import Connection, encode, event, signed_request  # noqa: E402
 
 TOPICS = ("maesn.invoice", "maesn.other", "maesn.dead-letter", "maesn.token")
 RESOURCES = ("invoice", "customer", "payment", "journal-entry", "contact", "item", "account", "tax-rate", "project", "offer")
 BATCH = 10000
 CHANGES = 200
+
+
+def cpu_seconds(pid):
+    """User and system time of the process so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid):
@@ -32,10 +40,14 @@ def routes_of(count):
         yield Route(f"account-{n // len(RESOURCES):06d}", resource=RESOURCES[n % len(RESOURCES)])
 
 
+def bridge_of(registry, cluster, settings=None):
+    everything = {"kafka": {"brokers": cluster.bootstrap}, **(settings or {})}
+    return Bridge(ConfigDirectory(merged(everything, registry.settings), secrets=registry.secrets))
+
+
 def run(registry, cluster, count):
     """A bridge that has read so many routes, how long that took from its start, and of that the reading."""
-    bridge = Bridge(ConfigDirectory(merged({"kafka": {"brokers": cluster.bootstrap}}, registry.settings),
-                                    secrets=registry.secrets))
+    bridge = bridge_of(registry, cluster)
     started_at = time.monotonic()
     bridge.start(seconds=120)
     ready_s = time.monotonic() - started_at
@@ -62,6 +74,39 @@ async def measure_changes(bridge, registry):
     return delays
 
 
+async def answered(bridge, registry, route):
+    connection = Connection(bridge.ingress_port)
+    answer = await connection.exchange(signed_request(registry.path(route), encode(event("1")), route.secret))
+    await connection.close()
+    return answer
+
+
+def restart_in_an_outage(cluster, registry, count, known, spool):
+    """A bridge that starts from the sealed copy of so many routes, one of them known here, while the broker is mute: seconds
+    from its start to ready, of that the loading, and to the first 200; its CPU seconds until then; its resident bytes; and
+    how large the copy is."""
+    bridge = bridge_of(registry, cluster, {"spool": {"directory": spool}})
+    try:
+        bridge.start(seconds=120)
+        copy = pathlib.Path(spool) / "registry.snapshot"
+        wait.until(copy.exists, 60, "the copy is written")
+        assert bridge.stop() == 0
+        cluster.brokers[0].sigstop()
+        started_at = time.monotonic()
+        bridge.start(seconds=60)
+        ready_s = time.monotonic() - started_at
+        answer = asyncio.run(answered(bridge, registry, known))
+        assert answer.status == 200, answer
+        [loaded] = bridge.log("registry.snapshot-loaded")
+        assert loaded["routes"] == count, loaded
+        return (ready_s, loaded["duration_ms"] / 1000, answer.sent_at + answer.elapsed - started_at, cpu_seconds(bridge.pid),
+                resident_bytes(bridge.pid), copy.stat().st_size)
+    finally:
+        cluster.brokers[0].sigcont()
+        bridge.kill()
+        bridge.config.remove()
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--routes", type=int, default=100000, help="default 100000")
@@ -74,9 +119,12 @@ def main():
             routes = routes_of(count)
             while batch := list(itertools.islice(routes, BATCH)):
                 full.put(*batch)
+                known = batch[0]
             bridge, base_s, _ = run(empty, cluster, 0)
             bridges.append(bridge)
             base = resident_bytes(bridge.pid)
+            with tempfile.TemporaryDirectory(prefix="maesn-bridge-spool-") as spool:
+                outage = restart_in_an_outage(cluster, full, count, known, spool)
             bridge, ready_s, read_s = run(full, cluster, count)
             bridges.append(bridge)
             resident = resident_bytes(bridge.pid)
@@ -92,6 +140,13 @@ def main():
           f"| 0 | {base_s:.2f} | | {base / 2**20:.1f} | | | |\n"
           f"| {count:,} | {ready_s:.2f} | {read_s:.2f} | {resident / 2**20:.1f} | {(resident - base) / count:.0f} | "
           f"{delays[len(delays) // 2] * 1000:.1f} | {delays[len(delays) * 99 // 100] * 1000:.1f} |")
+    print_outage(count, *outage)
+
+
+def print_outage(count, ready_s, load_s, first_200_s, cpu_s, resident, copy):
+    print(f"\nstarted while the broker is mute, from a sealed copy of {count:,} routes, {copy / 2**20:.1f} MiB: ready after "
+          f"{ready_s:.2f} s, of that loading {load_s:.2f} s, the first 200 after {first_200_s:.2f} s, CPU {cpu_s:.2f} s, "
+          f"RSS {resident / 2**20:.1f} MiB")
 
 
 main()
