@@ -1,6 +1,7 @@
 /* argv to the subcommand table, nothing else. */
 
 #include "bridge/base/crypto.h"
+#include "bridge/cli/account_forget.h"
 #include "bridge/cli/account_list.h"
 #include "bridge/cli/account_put.h"
 #include "bridge/cli/adopt.h"
@@ -28,6 +29,7 @@
 
 static const struct command *const commands[] = {
     &account_delete_command,
+    &account_forget_command,
     &account_list_command,
     &account_put_command,
     &apply_command,

@@ -322,6 +322,30 @@ bool one_pass_holds(struct one_pass *p, const char *account, const char *provide
     return a.is_held;
 }
 
+/* --- accounts --------------------------------------------------------------------------------- */
+
+struct account_search {
+    struct one_pass *pass;
+    const char *account;
+    bool is_known;
+};
+
+static void search_account(void *ctx)
+{
+    struct account_search *search = ctx;
+    const struct reconciler_account *account =
+        reconciler_accounts_find(search->pass->modules.accounts, search->account);
+    search->is_known =
+        account != NULL && (account->state.record != NULL || account->state.routes_len > 0);
+}
+
+bool one_pass_knows(struct one_pass *p, const char *account)
+{
+    struct account_search search = {.pass = p, .account = account};
+    task_loop_call(p->modules.loop, search_account, &search);
+    return search.is_known;
+}
+
 /* --- resources -------------------------------------------------------------------------------- */
 
 struct resource_search {

@@ -62,6 +62,9 @@ enum status one_pass_check_adoption(struct one_pass *p, const char *account,
 /* Whether an active route of the account holds the provider's id. */
 bool one_pass_holds(struct one_pass *p, const char *account, const char *provider_id);
 
+/* Whether the registry has anything of the account. */
+bool one_pass_knows(struct one_pass *p, const char *account);
+
 /* Whether an active route, of the account or, where it is NULL, of any, is for the resource. */
 bool one_pass_has_resource(struct one_pass *p, const char *account, const char *resource);
 

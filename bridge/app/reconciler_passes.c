@@ -318,6 +318,8 @@ static void tell_end(struct reconciler_passes *p, const struct reconciler_accoun
         LOG(ACCOUNT_RECONCILED, log_text("account", account->id),
             log_number("created", result->creates), log_number("deleted", result->deletes),
             log_number("activated", result->activates));
+    if (result->is_forgotten)
+        LOG(ACCOUNT_DROPPED, log_text("account", account->id));
     if (result->end == PASS_COMPLETE || result->end == PASS_BLOCKED)
         return;
     LOG(ACCOUNT_UNRECONCILED, log_text("account", account->id),
@@ -414,6 +416,9 @@ static void heed_request(struct running_pass *running, struct pass_options *opt)
     case REQUEST_ADOPT:
         running->adoption = (struct adoption){r->provider_id, r->callback_url, r->secret, r->token};
         opt->adoption = is_fresh ? &running->adoption : NULL;
+        return;
+    case REQUEST_FORGET:
+        opt->forget_before_unix_ms = is_fresh ? r->requested_at_unix_ms : 0;
         return;
     }
 }

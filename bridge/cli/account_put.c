@@ -29,18 +29,9 @@ struct putting {
 DEFINE_CLEANUP(struct topic_table *, topic_table_close)
 DEFINE_CLEANUP(struct settings *, settings_free)
 
-/* Where the account is declared in the files, which count more; NULL: it is not. */
-static const struct account *find_in_files(const struct registry_access *x, const char *id)
-{
-    for (size_t i = 0; i < x->settings->accounts_len; i++)
-        if (strcmp(x->settings->accounts[i].id, id) == 0)
-            return &x->settings->accounts[i];
-    return NULL;
-}
-
 static void warn_of_files(const struct registry_access *x, const char *id)
 {
-    const struct account *a = find_in_files(x, id);
+    const struct account *a = registry_access_find_in_files(x, id);
     if (a != NULL)
         fprintf(stderr, "warning: %s: %s:%u declares it too, and is what counts\n", id, a->file,
                 a->line);

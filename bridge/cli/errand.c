@@ -231,10 +231,24 @@ static enum status ask(struct errand *e, struct diag *diag)
 
 /* --- following -------------------------------------------------------------------------------- */
 
+/* Whether it is the registry that shows what was asked for, and not what is planned. */
+static bool shows_in_registry(const struct errand *e)
+{
+    return e->request.kind == REQUEST_ADOPT || e->request.kind == REQUEST_FORGET;
+}
+
+/* Of what shows there. */
+static bool is_done(const struct errand *e)
+{
+    return e->request.kind == REQUEST_ADOPT
+               ? one_pass_holds(e->pass, e->account, e->request.provider_id)
+               : !one_pass_knows(e->pass, e->account);
+}
+
 static void mark(struct errand *e, const struct reported_account *account, size_t index)
 {
     struct errand_account *m = &e->accounts[index];
-    if (e->request.kind == REQUEST_ADOPT) {
+    if (shows_in_registry(e)) {
         m->is_asked = m->is_awaited = true;
         return;
     }
@@ -288,13 +302,12 @@ static size_t take_notes(struct telling *t)
 {
     struct errand *e = t->errand;
     size_t awaited = 0;
-    bool adopts = e->request.kind == REQUEST_ADOPT;
-    bool is_adopted = adopts && one_pass_holds(e->pass, e->account, e->request.provider_id);
+    bool shows = shows_in_registry(e), is_there = shows && is_done(e);
     const struct pass_report *report = one_pass_lock(e->pass);
     for (size_t i = 0; i < e->len; i++) {
         const struct reported_account *account = &report->accounts[i];
         struct errand_account *m = &e->accounts[i];
-        m->is_awaited = m->is_awaited && (adopts ? !is_adopted : is_open(account, m));
+        m->is_awaited = m->is_awaited && (shows ? !is_there : is_open(account, m));
         awaited += m->is_awaited;
         tell_account(t, account, i);
     }

@@ -81,6 +81,15 @@ static void check_place(void *ctx, const struct topic_row *row)
 
 DEFINE_CLEANUP(struct topic_table *, topic_table_close)
 
+const struct account *registry_access_find_in_files(const struct registry_access *x,
+                                                    const char *account)
+{
+    for (size_t i = 0; i < x->settings->accounts_len; i++)
+        if (strcmp(x->settings->accounts[i].id, account) == 0)
+            return &x->settings->accounts[i];
+    return NULL;
+}
+
 enum status registry_access_open(const struct registry_access *x, const char *topic,
                                  struct topic_table **ret, struct diag *diag)
 {

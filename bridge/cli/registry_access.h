@@ -29,6 +29,10 @@ void registry_access_done(struct registry_access *x);
 enum exit_code registry_access_fail(const struct registry_access *x, enum status status,
                                     const struct diag *diag);
 
+/* Where the account is declared in the files, which count more; NULL: it is not. */
+const struct account *registry_access_find_in_files(const struct registry_access *x,
+                                                    const char *account);
+
 /* Reads the topic to its end, and makes sure that it was never resized.
  * Errors: as topic_table_open(); STATUS_INVALID a record is not in its account's partition. */
 enum status registry_access_open(const struct registry_access *x, const char *topic,

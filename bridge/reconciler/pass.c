@@ -2,6 +2,7 @@
  *
  *      pass_start()
  *  NEW ──────┬─ invalid, blocked, revoked: pass_standing.c ─────────────► COMMITTING ─► ENDED
+ *            ├─ to be forgotten: pass_forget.c ──────────────────────────► COMMITTING ─► ENDED
  *            ├─ adopt(): COMMITTING first, where a person's subscription is taken over
  *            │ pass_list()
  *            ▼
@@ -190,6 +191,10 @@ void pass_start(struct pass *p)
 {
     assert(p->at == PASS_NEW);
     enum status status = STATUS_OK;
+    if (pass_may_forget(p)) {
+        pass_forget(p);
+        return;
+    }
     if (!p->is_declared && !has_key(p->state->record)) {
         if (p->state->routes_len > 0)
             diag_set(&p->result.reason, STATUS_INVALID,

@@ -26,7 +26,8 @@ const char *pass_end_name(enum pass_end end);
 struct pass_result {
     enum pass_end end;
     int64_t again_at_unix_ms; /* when the next pass is due before the interval is over; 0: then */
-    bool was_listed; /* the provider took the keys: a list was answered and could be trusted */
+    bool was_listed;   /* the provider took the keys: a list was answered and could be trusted */
+    bool is_forgotten; /* as forget_before_unix_ms says */
     unsigned creates, deletes, activates; /* that were done */
     struct diag reason;                   /* of what is not complete */
 };
@@ -44,6 +45,9 @@ struct pass_options {
     int64_t rotate_before_unix_ms;
     const char *rotate_resource;
     const struct adoption *adoption; /* is taken over first, if it can be; NULL: none */
+    /* An account that is not declared is forgotten, without a call, if all that the registry has of
+     * it is older; 0: it is not. */
+    int64_t forget_before_unix_ms;
 
     /* What the pass means to do, up to twice a round: with creates, and after them. May be NULL. */
     void (*on_plan)(void *ctx, const struct plan *plan);

@@ -92,6 +92,14 @@ bool pass_is_revoked(const struct pass *p);
 /* Ends the pass. */
 void pass_end_revoked(struct pass *p);
 
+/* --- pass_forget.c: an account that is given up ---------------------------------------------- */
+
+/* Whether the account is to be forgotten, and may be. */
+bool pass_may_forget(const struct pass *p);
+
+/* Commits the tombstones of all that the registry has of it, and ends the pass. */
+void pass_forget(struct pass *p);
+
 /* --- pass_commit.c: changes of the registry -------------------------------------------------- */
 
 /* Forgets what was collected. */

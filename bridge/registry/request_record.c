@@ -10,6 +10,7 @@ static const char *const kind_names[] = {
     [REQUEST_FORCE] = "force",
     [REQUEST_ROTATE] = "rotate",
     [REQUEST_ADOPT] = "adopt",
+    [REQUEST_FORGET] = "forget",
 };
 
 static const struct record_field fields[] = {

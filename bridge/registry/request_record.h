@@ -12,9 +12,10 @@ enum request_kind {
     REQUEST_FORCE,    /* and in it the deletes that the guard rail holds */
     REQUEST_ROTATE,   /* what was created before the request is replaced */
     REQUEST_ADOPT,    /* a subscription that a person made is taken over before it */
+    REQUEST_FORGET,   /* an account that is not declared is taken out of the registry */
 };
 
-/* How long a request to force, or to adopt, counts. */
+/* How long a request to force, to adopt or to forget counts. */
 #define REQUEST_FORCE_MS (10 * 60 * 1000)
 
 /* A plain value; its texts are borrowed, or, from request_record_read(), in the same block. */

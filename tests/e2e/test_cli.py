@@ -12,7 +12,7 @@ from harness.sender import SIGNATURE_HEADER, encode, event, sign
 COMMANDS = ("ingress", "dev", "check", "topics plan", "topics apply", "plan", "apply", "keygen", "verify", "config print",
             "config reference", "registry export", "registry import", "registry reseal",
             "spool list", "spool export", "subscriptions list", "subscriptions show", "subscriptions rotate", "subscriptions adopt",
-            "account put", "account delete", "account list")
+            "account put", "account delete", "account forget", "account list")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -519,3 +519,47 @@ def test_what_is_not_ours_is_not_adopted(make_world, maesn):
     one.world.config.write("by-hand", "")
     assert "by-hand" in adopt(one, made, code=1).stderr
     assert one.end_offsets() == before
+
+
+# --- forgetting --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("runs", (False, True), ids=("itself", "reconciler"))
+def test_what_nobody_can_clean_up_after_is_forgotten(make_world, maesn, runs):
+    stays, gone = account("stays", "lexware-office", INVOICES), account("gone", "lexware-office", INVOICES)
+    one = make_world([stays, gone], {"reconciler": {"policy": "sync", "delete_delay_s": 0}})
+    one.run("apply")
+    maesn.fault = lambda request: (401, "{}") if request.account_key == "key-of-gone" else None
+    if runs:
+        one.world.start()
+    assert "declares it: take it out first" in one.run("account", "forget", "gone", "--yes", code=1).stderr
+    one.world.declare([stays])
+    wait.until(lambda: "blocked" in "".join(one.plan(code=2)), 20, "nobody can clean up after it")
+    left = {s.id for s in maesn.of("key-of-gone")}
+    before, asked = one.end_offsets(), len(maesn.asked(account_key="key-of-gone"))
+
+    told = json.loads(one.run("account", "forget", "gone", "--output", "json").stdout)
+    validate(told, "account-forget")
+    assert told["result"] == "unchanged" and {s["id"] for s in told["left_behind"]} == left
+    assert all(s["state"] in ("active", "retiring") for s in told["left_behind"])
+    if not runs:
+        assert one.end_offsets() == before and len(maesn.asked(account_key="key-of-gone")) == asked
+    lines = one.run("account", "forget", "gone").stdout.splitlines()
+    assert lines[0].startswith("gone: not declared") and lines[-1] == "Nothing was changed; with --yes the registry forgets it."
+    assert "gone" in {r["account"] for r in one.world.routes()}
+
+    told = json.loads(one.run("account", "forget", "gone", "--yes", "--output", "json", seconds=60).stdout)
+    validate(told, "account-forget")
+    assert told["result"] == "forgotten" and told["reconcilers"] == (1 if runs else 0)
+    assert {key.split("/")[2 if key.startswith("/account/") else 3] for key in one.world.table()} == {"stays"}
+    assert one.plan()[-1].endswith("account is as it should be")
+    assert {s.id for s in maesn.of("key-of-gone")} == left and not maesn.asked("DELETE")
+    assert "the registry has no such account" in one.run("account", "forget", "gone", "--yes", code=1).stderr
+    assert one.run("account", "forget", "No!", code=64).stdout == ""
+
+    # Declared again it is an account like any other: the request that is still in the topic is older.
+    maesn.fault = lambda request: None
+    one.world.declare([stays, gone])
+    one.run("apply")
+    one.world.await_settled("gone", "stays", count=4)
+    if runs:
+        assert one.world.bridges[0].stop() == 0

@@ -31,6 +31,7 @@ struct fixture {
 
     enum provider_verdict answers[4]; /* by kind of call; VERDICT_OK at first */
     bool is_unsent;
+    int64_t forget_before_unix_ms;
     enum status commits; /* how they end */
     bool may_act;
     bool is_there; /* the subscription */
@@ -151,6 +152,7 @@ static void begin(struct fixture *f, bool is_declared, bool only_plans)
         .clock_ctx = f,
         .only_plans = only_plans,
         .adoption = f->adoption,
+        .forget_before_unix_ms = f->forget_before_unix_ms,
         .on_end = on_end,
         .ctx = f,
     };
@@ -486,6 +488,46 @@ static void an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_reco
     assert_int_equal(f->result.end, PASS_COMPLETE);
 }
 
+static void an_account_that_is_not_declared_is_forgotten_without_a_call_if_it_is_older(void **state)
+{
+    struct fixture *f = *state;
+    expect(f, PASS_COMPLETE, "GET ok pending POST active ");
+    f->forget_before_unix_ms = NOW + 1000;
+    expect(f, PASS_COMPLETE, "GET "); /* it is declared */
+    f->forget_before_unix_ms = NOW - 1000;
+    run(f, false);
+    assert_string_equal(f->story, "GET active "); /* what is known of it came after that */
+    assert_false(f->result.is_forgotten);
+    f->forget_before_unix_ms = NOW + 1000;
+    begin(f, false, true);
+    while (f->is_waiting)
+        answer(f);
+    assert_string_equal(f->story, "GET ");
+    pass_free(f->pass);
+    run(f, false);
+    assert_string_equal(f->story, "ok-tombstone active-tombstone ");
+    assert_true(f->result.is_forgotten);
+    assert_int_equal(f->result.end, PASS_COMPLETE);
+    assert_null(f->state.record);
+    assert_int_equal(f->state.routes_len, 0);
+    run(f, false);
+    assert_string_equal(f->story, "");
+    assert_false(f->result.is_forgotten);
+}
+
+static void what_has_no_key_to_clean_up_after_it_can_be_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    expect(f, PASS_COMPLETE, "GET ok pending POST active ");
+    account_state_take_account(&f->state, NULL);
+    run(f, false);
+    assert_int_equal(f->result.end, PASS_INVALID);
+    f->forget_before_unix_ms = NOW + 1000;
+    run(f, false);
+    assert_string_equal(f->story, "active-tombstone ");
+    assert_int_equal(f->state.routes_len, 0);
+}
+
 static void a_pass_that_is_freed_cancels_what_is_under_way(void **state)
 {
     struct fixture *f = *state;
@@ -559,6 +601,8 @@ int main(void)
         T(who_only_plans_needs_to_own_nothing),
         T(a_failed_commit_ends_the_pass_before_any_call),
         T(an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_record),
+        T(an_account_that_is_not_declared_is_forgotten_without_a_call_if_it_is_older),
+        T(what_has_no_key_to_clean_up_after_it_can_be_forgotten),
         T(a_pass_that_is_freed_cancels_what_is_under_way),
         T(short_memory_ends_the_pass_and_the_next_ones_go_on),
     };
