@@ -85,8 +85,9 @@ def test_the_examples_fit_their_schemas():
         jsonschema.validate(example["payload"], message["payload"])
 
 
-def test_topics_partitions_and_retention_are_those_that_topics_apply_creates(own_kafka):
-    directory = ConfigDirectory({"kafka": {"brokers": own_kafka.bootstrap}, "topics": {"registry": "maesn.bridge.registry"},
+def planned_topics(cluster):
+    """What `topics apply` would create, with the default settings on three brokers."""
+    directory = ConfigDirectory({"kafka": {"brokers": cluster.bootstrap}, "topics": {"registry": "maesn.bridge.registry"},
                                  "route_key_file": "secrets/route-key", "keyring_file": "secrets/keyring"},
                                 [route(resource="PROBE")], secrets={"route-key": "a:" + "1" * 64, "keyring": "a:" + "2" * 64})
     try:
@@ -94,7 +95,11 @@ def test_topics_partitions_and_retention_are_those_that_topics_apply_creates(own
     finally:
         directory.remove()
     assert planned.returncode == 2, planned.stderr
-    created = {change["topic"]: change for change in json.loads(planned.stdout)["changes"]}
+    return {change["topic"]: change for change in json.loads(planned.stdout)["changes"]}
+
+
+def test_topics_partitions_and_retention_are_those_that_topics_apply_creates(own_kafka):
+    created = planned_topics(own_kafka)
     documented = channels()
     assert set(created) - INTERNAL == set(documented)
     for topic, channel in documented.items():

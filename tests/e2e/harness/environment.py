@@ -15,3 +15,7 @@ def kafka_classpath():
 
 def java_consumer_classpath():
     return (CACHE / "java-consumer.classpath").read_text().strip()
+
+
+def strimzi_classpath():
+    return (CACHE / "strimzi.classpath").read_text().strip()

@@ -28,7 +28,7 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners={listeners}
 advertised.listeners={advertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:{guard}
 inter.broker.listener.name=PLAINTEXT
 log.dirs={directory}/log
 auto.create.topics.enable=false
@@ -59,6 +59,18 @@ GUARDED_PROPERTIES = """
 sasl.enabled.mechanisms=PLAIN
 listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
   user_bridge="{password}";
+"""
+
+# The same listener for those who have a certificate of the authority's, and may do nothing but what access lists say. Beside it
+# everybody may do anything.
+AUTHORIZING_PROPERTIES = """
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+listener.name.guarded.ssl.client.auth=required
+listener.name.guarded.ssl.keystore.type=PEM
+listener.name.guarded.ssl.keystore.location={directory}/server.pem
+listener.name.guarded.ssl.truststore.type=PEM
+listener.name.guarded.ssl.truststore.location={authority}
 """
 
 
@@ -99,16 +111,24 @@ class Broker:
         """What it goes by from its next start on."""
         combined = self.node == 1
         advertised = listeners = f"PLAINTEXT://{self.cluster.host}:{self.port}"
-        if self.cluster.password:
+        if self.cluster.is_guarded:
             advertised = listeners = f"{listeners},GUARDED://127.0.0.1:{self.cluster.guarded_port}"
         if combined:
             listeners += f",CONTROLLER://127.0.0.1:{self.controller_port}"
         count = len(self.cluster.ports)
         (self.directory / "server.properties").write_text(SERVER_PROPERTIES.format(
-            roles="broker,controller" if combined else "broker", node=self.node,
+            guard="SSL" if self.cluster.authority else "SASL_PLAINTEXT", roles="broker,controller" if combined else "broker", node=self.node,
             controller_port=self.controller_port, listeners=listeners, advertised=advertised,
             directory=self.directory, replicas=min(3, count), in_sync=2 if count >= 3 else 1)
-            + (GUARDED_PROPERTIES.format(password=self.cluster.password) if self.cluster.password else ""))
+            + (GUARDED_PROPERTIES.format(password=self.cluster.password) if self.cluster.password else "")
+            + self._authorizing_properties())
+
+    def _authorizing_properties(self):
+        if not self.cluster.authority:
+            return ""
+        certificate, key = self.cluster.authority
+        (self.directory / "server.pem").write_text(key.read_text() + certificate.read_text())
+        return AUTHORIZING_PROPERTIES.format(directory=self.directory, authority=certificate)
 
     def start(self):
         with open(self.directory / "output", "ab") as output:
@@ -150,12 +170,15 @@ class Broker:
 
 class KafkaCluster:
     """`host` is this machine's address that clients reach it at. `password`: its one broker listens at
-    `guarded_bootstrap`, too, where the user "bridge" has to know it."""
+    `guarded_bootstrap`, too, where the user "bridge" has to know it. `authority`, (certificate file, key file): it listens
+    there for those who have a certificate signed by it, and authorizes them by access lists."""
 
-    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None):
+    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None, authority=None):
         self.jvm = jvm
         self.host = host
         self.password = password
+        self.authority = authority
+        self.is_guarded = bool(password or authority)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
         *self.ports, controller_port, self.guarded_port = free_ports(brokers + 2)
         self.guarded_bootstrap = f"127.0.0.1:{self.guarded_port}"

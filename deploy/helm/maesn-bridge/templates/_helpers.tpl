@@ -66,6 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version }}
 {{- $_ := set $own "keyring_file" "/etc/maesn-bridge/secrets/keyring" -}}
 {{- $_ := set $own "maesn" (dict "api_key_file" "/etc/maesn-bridge/secrets/maesn-api-key") -}}
 {{- end -}}
+{{- $_ := mergeOverwrite $own (include "maesn-bridge.kafkaUserSettings" . | fromYaml) -}}
 {{- mergeOverwrite $own (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
 
@@ -124,7 +125,10 @@ volumes:
   - name: secrets
     projected:
       defaultMode: 0440
-      sources: {{ if not $.Values.secrets }}[]{{ end }}
+      sources: {{ if not (or $.Values.secrets $.Values.strimzi.users.enabled) }}[]{{ end }}
+        {{- with include "maesn-bridge.kafkaUserSecrets" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- range $.Values.secrets }}
         - secret: {{ toYaml . | nindent 12 }}
         {{- end }}
