@@ -23,6 +23,13 @@ def pytest_sessionstart(session):
         pytest.exit(f"missing: {', '.join(missing)}; `tests/run e2e` builds and installs them", returncode=3)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests have found out: figures, sizes, lists."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture(scope="session")
 def kafka():
     """One broker for every test that leaves it running."""

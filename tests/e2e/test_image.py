@@ -41,10 +41,9 @@ def packages(root):
     return sorted(path.name for path in (root / "var/lib/dpkg/status.d").iterdir())
 
 
-def test_it_is_small_and_says_what_is_in_it(root, capsys):
+def test_it_is_small_and_says_what_is_in_it(root, record_property):
     size = sum(path.stat().st_size for path in files(root))
-    with capsys.disabled():
-        print(f"\nimage: {size / 2**20:.1f} MiB, {len(packages(root))} packages: {' '.join(packages(root))}")
+    record_property("image", f"{size / 2**20:.1f} MiB, {len(packages(root))} packages: {' '.join(packages(root))}")
     assert size < 40 * 2**20
     assert "maesn-bridge" in packages(root)
 
