@@ -130,10 +130,12 @@ static void answer_genuine(struct ledger *l, const struct ledger_entry *entry, i
 void ledger_answer(struct ledger *l, const struct ledger_entry *entry, int code)
 {
     pthread_mutex_lock(&l->lock);
-    if (entry->forged)
-        l->totals.forged_refused += code == 401;
-    else
+    if (!entry->forged) {
         answer_genuine(l, entry, code);
+    } else {
+        l->totals.forged_refused += code == 401;
+        l->totals.forged_accepted += code / 100 == 2;
+    }
     pthread_mutex_unlock(&l->lock);
 }
 

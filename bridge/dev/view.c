@@ -363,6 +363,7 @@ static void append_books(struct view *v, const struct ledger_totals *t)
     append_total(v, "not answered", t->unanswered, "");
     append_total(v, "wrongly signed", t->forged, "on purpose, one of them now and then");
     append_total(v, "  refused with 401", t->forged_refused, "");
+    append_total(v, "  accepted", t->forged_accepted, "must be 0");
     append_total(v, "  in Kafka", t->forged_received, "must be 0");
     append_total(v, "records received", t->received, "one an event; an array has several");
     append_total(v, "sent by others", t->by_others, "records of callbacks that were not ours");
@@ -383,6 +384,7 @@ static void append_json_books(struct buf *b, const struct ledger_totals *t)
         {"unanswered", t->unanswered},
         {"forged", t->forged},
         {"forged_refused", t->forged_refused},
+        {"forged_accepted", t->forged_accepted},
         {"forged_received", t->forged_received},
         {"received", t->received},
         {"by_others", t->by_others},

@@ -119,12 +119,17 @@ static void a_second_record_of_an_event_is_a_duplicate(void **state)
 static void a_forged_callback_must_be_refused_and_leave_no_record(void **state)
 {
     struct ledger *l = *state;
-    const struct ledger_id ids[] = {id_of(1), id_of(2)};
+    const struct ledger_id ids[] = {id_of(1), id_of(2), id_of(3)};
     struct ledger_entry refused = ledger_send(l, &ids[0], 1, true);
     ledger_answer(l, &refused, 401);
     struct ledger_totals t = ledger_totals(l);
     assert_int_equal(t.forged, 1);
     assert_int_equal(t.forged_refused, 1);
+    assert_true(ledger_is_balanced(&t));
+
+    struct ledger_entry unanswered = ledger_send(l, &ids[2], 1, true);
+    ledger_answer(l, &unanswered, 0); /* refused by nobody, and taken by nobody */
+    t = ledger_totals(l);
     assert_true(ledger_is_balanced(&t));
 
     struct ledger_entry taken = ledger_send(l, &ids[1], 1, true);
