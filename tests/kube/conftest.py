@@ -30,8 +30,9 @@ def kafka():
 
 @pytest.fixture
 def values(kafka):
-    """One static route, nothing for the reconciler to do."""
+    """One static route, nothing for the reconciler to do; and times for somebody who waits."""
     return {"image": IMAGE, "reconciler": {"enabled": False}, "routes": [ROUTE], "secrets": [{"name": "bridge-secrets"}],
+            "ingress": {"minReadySeconds": 1, "shutdownDelaySeconds": 3, "shutdownHardStopSeconds": 8},
             "networkPolicy": {"kafkaPorts": kafka.ports},
             "config": {"kafka": {"brokers": kafka.bootstrap}, "topics": {"registry": ""}}}
 

@@ -4,15 +4,20 @@ import json
 import pathlib
 import subprocess
 import tempfile
+import urllib.request
 
 import yaml
 
 from harness import wait
+from harness.bridge import merged
 from harness.environment import ROOT
 
 NODE = "10.77.0.1"  # tests/kube/cluster
 CHART = ROOT / "deploy/helm/maesn-bridge"
 IMAGE = {"repository": "localhost/maesn-bridge", "tag": "latest", "pullPolicy": "Never"}
+# What `render` lays its values over.
+BASE = {"image": IMAGE, "config": {"kafka": {"brokers": "kafka:9092"}, "public_base_url": "https://hooks.example.com"},
+        "secrets": [{"name": "bridge-secrets"}]}
 
 
 def call(*command, stdin=None, seconds=180, fails=False):
@@ -37,6 +42,20 @@ def apply(*objects):
     kubectl("apply", "--filename", "-", stdin="---\n".join(yaml.safe_dump(o) for o in objects))
 
 
+def render(values, fails=False):
+    """The manifest of these values; with fails=True as `call` has it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(merged(BASE, values), file)
+        file.flush()
+        return call("helm", "template", "bridge", CHART, "--namespace", "manifests", "--values", file.name, fails=fails)
+
+
+def refusal(manifest, namespace):
+    """What the API server has against it; "" for nothing."""
+    done = kubectl("--namespace", namespace, "apply", "--dry-run=server", "--validate=strict", "--filename", "-", stdin=manifest, fails=True)
+    return done.stderr if done.returncode != 0 or "Warning" in done.stderr else ""
+
+
 class Namespace:
     """One that admits only pods that keep to the standard `restricted`."""
 
@@ -55,6 +74,52 @@ class Namespace:
         """Everything a release could leave behind, as kind/name."""
         kinds = "all,configmaps,secrets,serviceaccounts,persistentvolumeclaims,poddisruptionbudgets,networkpolicies"
         return set(kubectl("--namespace", self.name, "get", kinds, "--output", "name").split())
+
+
+class Pod:
+    """As it was when it was asked for; `again()` asks anew."""
+
+    def __init__(self, state):
+        self.state = state
+        self.name, self.namespace, self.uid = (state["metadata"][key] for key in ("name", "namespace", "uid"))
+
+    def again(self):
+        return Pod(get(f"pod/{self.name}", self.namespace))
+
+    @property
+    def container(self):
+        """Its container's status."""
+        return (self.state["status"].get("containerStatuses") or [{}])[0]
+
+    @property
+    def restarts(self):
+        return self.container.get("restartCount", 0)
+
+    @property
+    def is_ready(self):
+        return self.container.get("ready", False)
+
+    @property
+    def address(self):
+        return self.state["status"]["podIP"]
+
+    def processes(self):
+        """The ids of the bridge's processes in it."""
+        return [int(entry.name) for entry in pathlib.Path("/proc").glob("[0-9]*")
+                if _read(entry / "comm") == "maesn-bridge\n" and self.uid in _read(entry / "cgroup")]
+
+    def metric(self, name):
+        """Of its ingress; 0 while there is none."""
+        with urllib.request.urlopen(f"http://{self.address}:9090/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+
+def _read(file):
+    try:
+        return file.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # the process has ended
 
 
 class Release:
@@ -86,19 +151,20 @@ class Release:
     def uninstall(self):
         call("helm", "uninstall", self.name, "--namespace", self.namespace.name, "--wait", "--timeout", "120s")
 
-    def restart(self, workload):
-        """A rolling restart, waited for."""
+    def restart(self):
+        """A rolling restart of the ingress, waited for."""
+        [workload] = kubectl("--namespace", self.namespace.name, "get", "deployments,statefulsets", "--output", "name", "--selector",
+                             f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=ingress").split()
         kubectl("--namespace", self.namespace.name, "rollout", "restart", workload)
         kubectl("--namespace", self.namespace.name, "rollout", "status", workload, "--timeout=120s")
 
     def pods(self, component):
         pods = get("pods", self.namespace.name, "--selector",
                    f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}")["items"]
-        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return [Pod(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def restarts(self):
-        return sum(status["restartCount"] for component in ("ingress", "reconciler") for pod in self.pods(component)
-                   for status in pod["status"].get("containerStatuses", []))
+        return sum(pod.restarts for component in ("ingress", "reconciler") for pod in self.pods(component))
 
     def address(self):
         """The service's, within the cluster."""

@@ -2,15 +2,15 @@
 
 import os
 import pathlib
-import tempfile
+import re
 
 import pytest
 import yaml
 
-from kube import CHART, IMAGE, Namespace, call, kubectl
+from harness.environment import ROOT
+from kube import CHART, Namespace, call, kubectl, refusal, render
+from restricted import broken, pod_specs
 
-BASE = {"image": IMAGE, "config": {"kafka": {"brokers": "kafka:9092"}, "public_base_url": "https://hooks.example.com"},
-        "secrets": [{"name": "bridge-secrets"}]}
 PODS = {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "k", "operator": "Exists", "effect": "NoSchedule"}],
         "podAnnotations": {"a": "b"}, "priorityClassName": "system-cluster-critical",
         "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
@@ -60,6 +60,8 @@ PERMUTATIONS = {
     "a pod monitor": {"monitoring": {"podMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}}}},
     "alerts": {"monitoring": {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}},
     "a dashboard": {"monitoring": {"dashboard": {"enabled": True, "labels": {"find_me": "yes"}, "annotations": {"grafana_folder": "Webhooks"}}}},
+    "TLS of its own": {"config": {"ingress": {"tls": {"certificate_file": "/etc/maesn-bridge/secrets/tls.crt",
+                                                      "key_file": "/etc/maesn-bridge/secrets/tls.key"}}}},
     "an ingress": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com"}}},
     "an ingress with TLS": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com", "className": "nginx",
                                                      "annotations": {"a": "b"}, "tlsSecretName": "tls"}}},
@@ -83,27 +85,52 @@ def namespace():
     return Namespace("manifests").name
 
 
-def merge(base, changes):
-    return {**base, **{name: merge(base[name], value) if isinstance(value, dict) and isinstance(base.get(name), dict) else value
-                       for name, value in changes.items()}}
-
-
-def render(values, fails=False):
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(merge(BASE, values), file)
-        file.flush()
-        return call("helm", "template", "bridge", CHART, "--namespace", "manifests", "--values", file.name, fails=fails)
-
-
-def refusal(manifest, namespace):
-    """What the API server has against it; "" for nothing."""
-    done = kubectl("--namespace", namespace, "apply", "--dry-run=server", "--validate=strict", "--filename", "-", stdin=manifest, fails=True)
-    return done.stderr if done.returncode != 0 or "Warning" in done.stderr else ""
-
-
 @pytest.mark.parametrize("values", PERMUTATIONS.values(), ids=PERMUTATIONS.keys())
 def test_the_api_server_accepts_it_without_a_warning(values, namespace):
-    assert refusal(render(values), namespace) == ""
+    manifest = render(values)
+    assert refusal(manifest, namespace) == ""
+    assert [broken(spec) for spec in pod_specs(manifest) if broken(spec)] == []
+
+
+def test_helm_has_nothing_against_the_chart():
+    call("helm", "lint", "--strict", CHART)
+
+
+# --- what restarts a process --------------------------------------------------------------------------------------------
+
+def settings():
+    """(key, processes that use it, whether it is read again without a restart) of every setting, as the program tells them."""
+    table = (ROOT / "config/REFERENCE.md").read_text().split("## bridge.yaml")[1].split("\n## ")[0]
+    for key, used_by in re.findall(r"^\| `([a-z0-9_.]+)` \| .*? \| .*? \| ([a-z, *]+) \|", table, re.MULTILINE):
+        names = used_by.split(",")[0]
+        yield key, {"ingress", "reconciler"} if names == "both" else {names}, "*reloaded*" in used_by
+
+
+def nested(key, value):
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+def checksums(manifest):
+    """Of each process: another one restarts it."""
+    workloads = [d for d in yaml.safe_load_all(manifest) if d and d["kind"] in ("Deployment", "StatefulSet")]
+    return {w["metadata"]["labels"]["app.kubernetes.io/component"]: w["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+            for w in workloads}
+
+
+def test_a_changed_setting_restarts_the_processes_that_use_it_unless_they_read_it_again():
+    before = checksums(render(SPOOL))
+    judged = 0
+    for key, users, is_reloaded in settings():
+        rendered = render({**SPOOL, "config": nested(key, "changed")}, fails=True)
+        if rendered.returncode != 0:
+            assert f"config.{key}: the chart sets it" in rendered.stderr
+            continue
+        after = checksums(rendered.stdout)
+        assert {name for name in before if after[name] != before[name]} == (set() if is_reloaded else users), key
+        judged += 1
+    assert judged > 40
 
 
 # --- what is wrong is caught -------------------------------------------------------------------------------------------
@@ -116,6 +143,9 @@ WRONG_VALUES = {
     "an autoscaler without its Prometheus": {"autoscaling": {"keda": {"enabled": True}}},
     "an ingress without a host": {"exposure": {"ingress": {"enabled": True}}},
     "a gateway without a parent": {"exposure": {"httpRoute": {"enabled": True}}},
+    "a listener of the user's": {"config": {"ingress": {"listen": "0.0.0.0:80"}}},
+    "a drain that the pods do not know of": {"config": {"shutdown": {"hard_stop_ms": 600000}}},
+    "a directory of the user's": {"config": {"routes_dir": "elsewhere"}},
     "a grace shorter than the drain": {"ingress": {"shutdownDelaySeconds": 30, "shutdownHardStopSeconds": 30}},
 }
 
@@ -140,6 +170,8 @@ MUTATIONS = {
     "no seccomp profile": ("seccompProfile: {type: RuntimeDefault}", "seccompProfile: {type: Unconfined}"),
     "the host's network": ("enableServiceLinks: false", "enableServiceLinks: false\n      hostNetwork: true"),
     "the host's disk": ("    projected:\n", "    hostPath: {path: /}\n    projected:\n"),
+    "a pause before the end that is longer than the grace": ("livenessProbe:", "lifecycle: {preStop: {sleep: {seconds: 600}}}\n          livenessProbe:"),
+    "a grace below zero": ("            terminationGracePeriodSeconds: 10", "            terminationGracePeriodSeconds: -10"),
     "an unknown probe": ("livenessProbe:", "aliveProbe:"),
     "an autoscaler upside down": ("maxReplicas: 10", "maxReplicas: 1"),
 }
@@ -150,3 +182,9 @@ def test_the_api_server_refuses_what_is_wrong_in_a_manifest(was, becomes, namesp
     manifest = render({} if "maxReplicas" not in was else HPA)
     assert was in manifest, "the mutation has nothing to change"
     assert refusal(manifest.replace(was, becomes), namespace) != ""
+
+
+def test_the_api_server_refuses_another_selector_on_an_upgrade(namespace):
+    manifest = render({"ingress": {"replicas": 0}, "reconciler": {"enabled": False}})
+    kubectl("--namespace", namespace, "apply", "--filename", "-", stdin=manifest)
+    assert "immutable" in refusal(manifest.replace("app.kubernetes.io/component: ingress", "app.kubernetes.io/component: other"), namespace)

@@ -3,81 +3,69 @@
 import asyncio
 import os
 import pathlib
+import shutil
 import signal
+import tempfile
+
+import pytest
 
 from conftest import ROUTE
 from harness import consumers, wait
-from harness.bridge import PATH, SECRET
-from harness.oracle import Oracle
-from harness.sender import Connection, Load, encode, event, signed_request, statuses
-from kube import Release, kubectl
+from harness.bridge import PATH, SECRET, merged
+from harness.sender import Connection, request
+from kube import Release, apply, call, kubectl
+from traffic import Traffic, callback
 
-
-ONE = "one-callback"  # not the oracle's
-
-
-def callback(release, path=PATH, secret=SECRET):
-    """The status of a signed callback through the service; 0: no answer."""
-    async def once():
-        connection = Connection(80, host=release.address())
-        try:
-            return (await connection.exchange(signed_request(path, encode(event(ONE)), secret))).status
-        finally:
-            await connection.close()
-
-    return asyncio.run(once())
-
-
-async def during(action, release, oracle, rate=400):
-    """Runs the action in a thread while callbacks come, on kept and on new connections; their answers."""
-    loads = [Load(80, PATH, SECRET, connections=8, rate=rate / 2, prefix=f"{prefix}-{len(oracle.answers)}", oracle=oracle,
-                  host=release.address(), keeps_alive=prefix == "kept") for prefix in ("kept", "new")]
-    async with loads[0], loads[1]:
-        await loads[0].answered(50)
-        await asyncio.to_thread(action)
-        await loads[0].answered(50)
-    return [answer for load in loads for _, answer in load.answers]
+ROLLS = 20
+MIB = 1 << 20
 
 
 def test_a_callback_through_the_service_is_in_kafka(kafka, release):
-    assert callback(release) == 200
+    assert callback(release, name="the-first") == 200
     assert callback(release, secret="wrong") == 401
-    assert any(ONE.encode() in record.value for record in consumers.read_all(kafka, "maesn.invoice"))
-    for pod in release.pods("ingress"):
-        assert pod["spec"]["automountServiceAccountToken"] is False
+    assert any(b"the-first" in record.value for record in consumers.read_all(kafka, "maesn.invoice"))
+
+
+# --- rolling ------------------------------------------------------------------------------------------------------------
+
+def roll(release, times):
+    for _ in range(times):
+        release.restart()
 
 
 def test_rolling_restarts_and_upgrades_under_load_lose_and_refuse_nothing(kafka, release, values):
-    oracle = Oracle()
+    call("ctr", "--namespace", "k8s.io", "images", "tag", "localhost/maesn-bridge:latest", "localhost/maesn-bridge:next")
 
-    def roll():
-        for _ in range(4):
-            release.restart("deployment/bridge-maesn-bridge-ingress")
-        for linger in (2, 3):
-            release.upgrade({**values, "config": {**values["config"], "kafka": {**values["config"]["kafka"], "linger_ms": linger}}})
+    def roll_and_upgrade():
+        roll(release, ROLLS)
+        release.upgrade(merged(values, {"config": {"kafka": {"linger_ms": 2}}}))
+        release.upgrade(merged(values, {"image": {"tag": "next"}}))
+        release.upgrade(merged(values, {"config": {"kafka": {"linger_ms": 3}}}))
         release.rollback()
 
-    answers = asyncio.run(during(roll, release, oracle))
-    assert statuses(answers) == {200: len(answers)}, {a.error for a in answers if a.error}
-    # Other releases wrote to the same topic.
-    records = [r for r in consumers.read_all(kafka, "maesn.invoice") if ONE.encode() not in r.value]
-    assert len(oracle.settle(records).delivered) == len(answers)
+    traffic = Traffic(release)
+    assert traffic.during(roll_and_upgrade).keys() == {200}
+    assert traffic.settle(kafka) == len(traffic.answers)
 
 
-def test_processes_that_end_without_a_drain_are_seen_by_callers(release):
-    """The check above can fail."""
-    def end_them():
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            if entry.joinpath("comm").read_text().strip() == "maesn-bridge":
-                os.kill(int(entry.name), signal.SIGKILL)
+def test_rolling_restarts_without_a_drain_are_seen_by_callers(kafka, namespace, values):
+    """The check above can fail. What was answered 200 is in Kafka all the same."""
+    release = Release(namespace).install(merged(values, {"ingress": {"shutdownDelaySeconds": 0}}))
+    traffic = Traffic(release)
+    assert traffic.during(lambda: roll(release, 3)).keys() > {200}
+    traffic.settle(kafka)
 
-    answers = asyncio.run(during(end_them, release, Oracle()))
-    assert statuses(answers) != {200: len(answers)}
-    wait.until(lambda: callback(release) == 200, 60, "the containers were started again")
 
+def test_rolling_restarts_of_the_pods_of_a_spool_lose_and_refuse_nothing(kafka, release_with_spool):
+    traffic = Traffic(release_with_spool)
+    assert traffic.during(lambda: roll(release_with_spool, 2)).keys() == {200}
+    assert traffic.settle(kafka) == len(traffic.answers)
+
+
+# --- what changes without a restart -------------------------------------------------------------------------------------
 
 def test_a_changed_configmap_and_a_changed_secret_reach_the_process_without_a_restart(release, values, namespace):
-    before = {pod["metadata"]["name"] for pod in release.pods("ingress")}
+    before = {pod.name for pod in release.pods("ingress")}
     other = {**ROUTE, "path": "/in/maesn/other/by-hand", "account": "other", "secret_file": "/etc/maesn-bridge/secrets/other"}
     assert callback(release, other["path"], "a" * 64) == 404
     namespace.secret("bridge-secrets", acme_xero=SECRET, other="a" * 64)
@@ -86,21 +74,64 @@ def test_a_changed_configmap_and_a_changed_secret_reach_the_process_without_a_re
 
     namespace.secret("bridge-secrets", acme_xero=SECRET, other="b" * 64)
     wait.until(lambda: all(callback(release, other["path"], "b" * 64) == 200 for _ in range(8)), 90, "the new secret is in force at every replica")
-    assert {pod["metadata"]["name"] for pod in release.pods("ingress")} == before
+    assert callback(release, other["path"], "a" * 64) == 401
+    assert {pod.name for pod in release.pods("ingress")} == before
     assert release.restarts() == 0
 
 
+# --- what breaks --------------------------------------------------------------------------------------------------------
+
 def test_an_eviction_leaves_a_replica_in_service(release, namespace):
     def evict(pod):
-        body = f'{{"apiVersion":"policy/v1","kind":"Eviction","metadata":{{"name":"{pod}","namespace":"{namespace.name}"}}}}'
-        return kubectl("create", "--raw", f"/api/v1/namespaces/{namespace.name}/pods/{pod}/eviction", "--filename", "-", stdin=body,
+        body = f'{{"apiVersion":"policy/v1","kind":"Eviction","metadata":{{"name":"{pod.name}","namespace":"{namespace.name}"}}}}'
+        return kubectl("create", "--raw", f"/api/v1/namespaces/{namespace.name}/pods/{pod.name}/eviction", "--filename", "-", stdin=body,
                        fails=True)
 
-    first, second = (pod["metadata"]["name"] for pod in release.pods("ingress"))
+    first, second = release.pods("ingress")
     assert evict(first).returncode == 0
     refused = evict(second)
     assert refused.returncode != 0 and "disruption budget" in refused.stderr, refused.stderr
     assert callback(release) == 200
+
+
+async def fill(pod, callbacks, size):
+    """Sends so many bodies at once, all but the last byte of each, and waits until the connections have ended."""
+    async def send():
+        connection = Connection(8080, host=pod.address)
+        await connection.exchange(request(PATH, bytes(size), {"Content-Type": "application/json"})[:-1], seconds=20)
+
+    await asyncio.gather(*(send() for _ in range(callbacks)))
+
+
+def test_a_process_killed_for_its_memory_loses_nothing_it_acknowledged(kafka, namespace, values):
+    changes = {"ingress": {"resources": {"requests": {"memory": "40Mi"}, "limits": {"memory": "40Mi"}}},
+               "config": {"ingress": {"body_max_bytes": 900_000, "in_flight_max_bytes": 512 * MIB}}}
+    release = Release(namespace).install(merged(values, changes))
+    pod, other = release.pods("ingress")
+
+    def exhaust():
+        asyncio.run(fill(pod, 100, 900_000))
+        wait.until(lambda: pod.again().restarts == 1 and pod.again().is_ready, 60, "the container runs again")
+
+    traffic = Traffic(release)
+    assert 200 in traffic.during(exhaust)
+    assert pod.again().container["lastState"]["terminated"]["reason"] == "OOMKilled"
+    assert other.again().restarts == 0
+    traffic.settle(kafka)
+
+
+def test_a_process_that_hangs_is_restarted_and_loses_nothing_it_acknowledged(kafka, release):
+    pod, other = release.pods("ingress")
+    [process] = pod.processes()
+
+    def hang():
+        os.kill(process, signal.SIGSTOP)
+        wait.until(lambda: pod.again().restarts == 1 and pod.again().is_ready, 90, "the liveness probe had the container restarted")
+
+    traffic = Traffic(release)
+    assert 200 in traffic.during(hang)
+    assert other.again().restarts == 0
+    traffic.settle(kafka)
 
 
 def test_while_the_broker_is_away_no_pod_restarts_or_leaves_the_service(kafka, release):
@@ -119,9 +150,64 @@ def test_while_the_broker_is_away_no_pod_restarts_or_leaves_the_service(kafka, r
     wait.until(lambda: callback(release) == 200, 60, "callbacks are answered 200 again")
 
 
-def test_an_uninstalled_release_leaves_nothing_behind(namespace, values):
+# --- volumes ------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def volumes(namespace):
+    """The name of a storage class of two volumes, which are directories of the node."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-volumes-"))
+    names = [f"{namespace.name}-{number}" for number in (1, 2)]
+    for name in names:
+        (directory / name).mkdir()
+        apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+               "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": namespace.name,
+                        "persistentVolumeReclaimPolicy": "Retain", "local": {"path": str(directory / name)},
+                        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                            {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]}}}})
+    yield namespace.name
+    kubectl("delete", "persistentvolume", *names, "--wait=false")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def release_with_spool(namespace, values, volumes):
+    spool = {"enabled": True, "size": "1Gi", "storageClassName": volumes}
+    return Release(namespace).install(merged(values, {"ingress": {"spool": spool}}))
+
+
+def test_what_a_spool_holds_survives_its_pod(kafka, release_with_spool):
+    release = release_with_spool
+    [broker] = kafka.brokers
+    traffic = Traffic(release)
+
+    def spooled():
+        return [pod.metric("maesn_bridge_spool_records") for pod in release.pods("ingress")]
+
+    def replace(pod, *how):
+        held = pod.metric("maesn_bridge_spool_records")
+        kubectl("--namespace", pod.namespace, "delete", "pod", pod.name, *how)
+        wait.until(lambda: pod.again().uid != pod.uid and pod.again().is_ready, 60, f"another {pod.name} is ready")
+        assert pod.again().metric("maesn_bridge_spool_records") >= held
+
+    broker.sigstop()
+    try:
+        answered = traffic.during(lambda: wait.until(lambda: min(spooled()) > 100, 30, "both spools hold callbacks"))
+        assert answered.keys() == {200}
+        first, second = release.pods("ingress")
+        # Nobody notices a pod that is asked to end; one that is not asked drops what it has not answered.
+        assert traffic.during(lambda: replace(first)).keys() == {200}
+        assert 200 in traffic.during(lambda: replace(second, "--grace-period=0", "--force"))
+    finally:
+        broker.sigcont()
+    wait.until(lambda: max(spooled()) == 0, 60, "the spools are drained")
+    traffic.settle(kafka)
+
+
+def test_an_uninstalled_release_leaves_nothing_but_its_volumes(namespace, values, volumes):
     before = namespace.objects()
-    release = Release(namespace, "fleeting").install(values)
-    assert len(namespace.objects()) > len(before)
+    spool = {"enabled": True, "size": "1Gi", "storageClassName": volumes}
+    release = Release(namespace, "fleeting").install(merged(values, {"ingress": {"spool": spool}}))
+    assert len(namespace.objects()) > len(before) + 2
     release.uninstall()
-    wait.until(lambda: namespace.objects() == before, 60, f"nothing is left but {before}")
+    claims = {f"persistentvolumeclaim/spool-fleeting-maesn-bridge-ingress-{number}" for number in (0, 1)}
+    wait.until(lambda: namespace.objects() == before | claims, 60, f"nothing is left but {before | claims}")

@@ -49,30 +49,67 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* bridge.yaml: the chart's own settings, and over them what the user set. */}}
+{{/* The spool's share of its volume, in bytes: its files may be twice as large as what is in them. */}}
+{{- define "maesn-bridge.spoolBytes" -}}
+{{- $size := .Values.ingress.spool.size -}}
+{{- $units := dict "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
+{{- mulf (float64 (regexFind "^[0-9.]+" $size)) (index $units (regexFind "[A-Za-z]+$" $size)) 0.45 | int64 -}}
+{{- end -}}
+
+{{/* bridge.yaml: what the user set, and what follows from the other values. */}}
 {{- define "maesn-bridge.config" -}}
-{{- $own := dict
+{{- $defaults := dict -}}
+{{- if .Values.ingress.spool.enabled -}}
+{{- $_ := set $defaults "spool" (dict "max_bytes" (include "maesn-bridge.spoolBytes" . | int64)) -}}
+{{- end -}}
+{{- if and .Values.reconciler.enabled .Values.secrets -}}
+{{- $_ := set $defaults "route_key_file" "/etc/maesn-bridge/secrets/route-key" -}}
+{{- $_ := set $defaults "keyring_file" "/etc/maesn-bridge/secrets/keyring" -}}
+{{- $_ := set $defaults "maesn" (dict "api_key_file" "/etc/maesn-bridge/secrets/maesn-api-key") -}}
+{{- end -}}
+{{- $follows := dict
   "ingress" (dict "listen" "0.0.0.0:8080")
   "admin" (dict "listen" "0.0.0.0:9090")
   "reconciler" (dict "admin_listen" "0.0.0.0:9091")
   "routes_dir" "routes.d" "accounts_dir" "accounts.d"
   "shutdown" (dict "delay_ms" (mul 1000 (int .Values.ingress.shutdownDelaySeconds)) "hard_stop_ms" (mul 1000 (int .Values.ingress.shutdownHardStopSeconds)))
+  "spool" (dict "directory" (ternary "/var/lib/maesn-bridge" "" .Values.ingress.spool.enabled))
 -}}
-{{- if .Values.ingress.spool.enabled -}}
-{{- $_ := set $own "spool" (dict "directory" "/var/lib/maesn-bridge") -}}
+{{- range $section, $settings := $follows -}}
+{{- if kindIs "map" $settings -}}
+{{- range $setting := keys $settings -}}
+{{- if hasKey (default dict (get $.Values.config $section)) $setting -}}
+{{- fail (printf "config.%s.%s: the chart sets it; expected it to be left out" $section $setting) -}}
 {{- end -}}
-{{- if and .Values.reconciler.enabled .Values.secrets -}}
-{{- $_ := set $own "route_key_file" "/etc/maesn-bridge/secrets/route-key" -}}
-{{- $_ := set $own "keyring_file" "/etc/maesn-bridge/secrets/keyring" -}}
-{{- $_ := set $own "maesn" (dict "api_key_file" "/etc/maesn-bridge/secrets/maesn-api-key") -}}
 {{- end -}}
-{{- $_ := mergeOverwrite $own (include "maesn-bridge.kafkaUserSettings" . | fromYaml) -}}
-{{- mergeOverwrite $own (deepCopy .Values.config) | toYaml -}}
+{{- else if hasKey $.Values.config $section -}}
+{{- fail (printf "config.%s: the chart sets it; expected it to be left out" $section) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := mergeOverwrite $defaults (include "maesn-bridge.kafkaUserSettings" . | fromYaml) -}}
+{{- mergeOverwrite $defaults (deepCopy .Values.config) $follows | toYaml -}}
 {{- end -}}
 
-{{/* What needs a restart: routes, accounts, secrets and the log level are read again by the process itself. */}}
+{{/* What a process needs a restart for: (list $ "ingress"). Left out are the settings that it reads again by itself and those
+of the other process; config/REFERENCE.md says of each which they are. */}}
 {{- define "maesn-bridge.restartChecksum" -}}
-{{- omit (include "maesn-bridge.config" . | fromYaml) "log" | toJson | sha256sum -}}
+{{- $reloaded := list "log" "ingress.limits" "ingress.replay_window_s" "moneybird.requests_per_5_min" -}}
+{{- $others := list "admin" "format" "ingress" "kafka.linger_ms" "moneybird.entity" "moneybird.signature_tolerance_s" "routes_dir" "spool" "topics.key" -}}
+{{- if eq (index . 1) "ingress" -}}
+{{- $others = list "accounts_dir" "http" "maesn" "moneybird.base_url" "previous_public_base_urls" "public_base_url" "reconciler" -}}
+{{- end -}}
+{{- $config := include "maesn-bridge.config" (index . 0) | fromYaml -}}
+{{- range concat $reloaded $others -}}
+{{- $path := splitList "." . -}}
+{{- $section := get $config (first $path) -}}
+{{- if eq (len $path) 1 -}}
+{{- $_ := unset $config . -}}
+{{- else if kindIs "map" $section -}}
+{{- $_ := unset $section (last $path) -}}
+{{- if not $section -}}{{- $_ := unset $config (first $path) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $config | sha256sum -}}
 {{- end -}}
 
 {{/* What the pods of both processes have in common: (list $ "ingress"). */}}
@@ -156,9 +193,11 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
+  # What hangs does not drain; the other loops' callbacks have this long.
+  terminationGracePeriodSeconds: {{ add 5 (int $.Values.ingress.shutdownDelaySeconds) }}
 readinessProbe:
   httpGet: {path: /readyz, port: admin}
   periodSeconds: 2
   timeoutSeconds: 2
-  failureThreshold: 1
+  failureThreshold: 3
 {{- end -}}
