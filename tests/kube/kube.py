@@ -108,6 +108,10 @@ class Pod:
         return [int(entry.name) for entry in pathlib.Path("/proc").glob("[0-9]*")
                 if _read(entry / "comm") == "maesn-bridge\n" and self.uid in _read(entry / "cgroup")]
 
+    def execute(self, *command):
+        """Runs a command in its container; its standard output."""
+        return kubectl("--namespace", self.namespace, "exec", self.name, "--", *command)
+
     def metric(self, name):
         """Of its ingress; 0 while there is none."""
         with urllib.request.urlopen(f"http://{self.address}:9090/metrics", timeout=5) as answer:

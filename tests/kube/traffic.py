@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from harness import consumers
+from harness import consumers, wait
 from harness.bridge import PATH, SECRET
 from harness.oracle import Oracle
 from harness.sender import Connection, Load, encode, event, signed_request, statuses
@@ -28,6 +28,7 @@ class Traffic:
         self.release, self.rate = release, rate
         self.prefix = f"{release.namespace.name}-"  # releases share their topics
         self.oracle = Oracle()
+        wait.until(lambda: callback(release) == 200, 10, "kube-proxy knows the pods")
 
     def during(self, action):
         """Runs action() while callbacks come; returns how often each status came, 0 for no answer."""
@@ -37,7 +38,7 @@ class Traffic:
         host = self.release.address()
         so_far = len(self.oracle.answers)
         loads = [Load(80, PATH, SECRET, connections=8, rate=self.rate / 2, prefix=f"{self.prefix}{so_far}-{kind}", oracle=self.oracle,
-                      host=host, keeps_alive=kind == "kept") for kind in ("kept", "new")]
+                      host=host, keeps_alive=kind == "kept", patience=10) for kind in ("kept", "new")]
         async with loads[0], loads[1]:
             await loads[0].answered(50)
             await asyncio.to_thread(action)

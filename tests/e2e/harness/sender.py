@@ -119,13 +119,13 @@ class Load:
 
     Runs in the caller's event loop: `async with Load(...) as load: ...`. path: one, or several that take turns. rate: callbacks a second over all
     connections; None: as fast as the answers come. `secret` may be replaced while it runs. keeps_alive: False for a new
-    connection each time."""
+    connection each time. patience: seconds for an answer."""
 
     def __init__(self, port, path, secret, connections=16, rate=None, prefix="event", oracle=None, host="127.0.0.1",
-                 keeps_alive=True):
+                 keeps_alive=True, patience=30):
         self.port, self.paths, self.secret = port, [path] if isinstance(path, str) else path, secret
         self.connections, self.rate, self.prefix, self.oracle = connections, rate, prefix, oracle
-        self.host, self.keeps_alive = host, keeps_alive
+        self.host, self.keeps_alive, self.patience = host, keeps_alive, patience
         self.answers = []  # (id, Answer), in the order of the answers
         self._count = 0
         self._stopping = False
@@ -158,7 +158,7 @@ class Load:
             if self.oracle:
                 self.oracle.sent(name)
             path = self.paths[self._count % len(self.paths)]
-            answer = await connection.exchange(signed_request(path, body, self.secret))
+            answer = await connection.exchange(signed_request(path, body, self.secret), self.patience)
             self.answers.append((name, answer))
             if self.oracle:
                 self.oracle.answered(name, answer)
