@@ -66,8 +66,8 @@ static void on_end(void *ctx, const struct reconciler_account *account)
     struct one_pass *p = ctx;
     struct pass_report *report = begin_report(p);
     struct reported_account *reported = pass_report_find(report, account->id);
-    bool has_another =
-        account->last.end == PASS_NOT_OWNED || account->last.end == PASS_RECORDS_UNKNOWN;
+    bool has_another = account->last.end == PASS_NOT_OWNED ||
+                       account->last.end == PASS_RECORDS_UNKNOWN || account->state.unsaved != NULL;
     if (reported != NULL && !p->options.only_plans)
         pass_report_drop_work(reported);
     if (reported != NULL)

@@ -184,7 +184,7 @@ static bool may_have_passes(const struct reconciler_passes *p,
 static bool had_its_pass(const struct reconciler_account *account)
 {
     return account->last_ended_unix_ms != 0 && account->last.end != PASS_NOT_OWNED &&
-           account->last.end != PASS_RECORDS_UNKNOWN;
+           account->last.end != PASS_RECORDS_UNKNOWN && account->state.unsaved == NULL;
 }
 
 /* Whether a pass is to follow on the last one, by itself. */

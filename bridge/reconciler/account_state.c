@@ -15,6 +15,7 @@ void account_state_done(struct account_state *s)
         route_record_free(s->routes[i].record);
     free(s->routes);
     account_record_free(s->record);
+    route_record_free(s->unsaved);
     free(s->setbacks);
     *s = (struct account_state){0};
 }

@@ -31,6 +31,10 @@ struct account_state {
     size_t routes_len;
     size_t routes_capacity;
 
+    /* Was made, and is not surely committed: nobody else knows its secret. NULL: none. No call is
+     * made before it is, so there is never another one. */
+    struct route_record *unsaved;
+
     struct setback *setbacks;
     size_t setbacks_len;
     char configuration[ACCOUNT_FINGERPRINT_SIZE]; /* that the setbacks are about */

@@ -1,6 +1,6 @@
 /* The life of a pass. Each stage has a file of its own, which begins the next one.
  *
- *      pass_start()
+ *      pass_start() ─ SAVING first, where an earlier pass could not
  *  NEW ──────┬─ invalid, blocked, revoked: pass_standing.c ─────────────► COMMITTING ─► ENDED
  *            ├─ to be forgotten: pass_forget.c ──────────────────────────► COMMITTING ─► ENDED
  *            ├─ adopt(): COMMITTING first, where a person's subscription is taken over
@@ -31,8 +31,8 @@
  *     answer says that nothing was done.
  *  3. Before a DELETE its record is committed, as retiring or, for another id on the URL of an
  *     active route, anew; no active route holds the id.
- *  4. A secret is committed before the next call. A commit is made whether or not the ownership
- *     deadline has passed, since it is fenced; a call is not.
+ *  4. A secret is committed before the next call, of a next pass too. A commit is made whether or
+ * not the ownership deadline has passed, since it is fenced; a call is not.
  *  5. After an ambiguous POST nothing but lists is called until the present scope was listed.
  *  6. The state says what was committed, never what is meant to be: it changes in on_committed(),
  *     but for what only this process remembers.
@@ -187,9 +187,8 @@ enum status pass_new(const struct pass_options *opt, const char *account,
     return STATUS_OK;
 }
 
-void pass_start(struct pass *p)
+void pass_begin(struct pass *p)
 {
-    assert(p->at == PASS_NEW);
     enum status status = STATUS_OK;
     if (pass_may_forget(p)) {
         pass_forget(p);
@@ -218,6 +217,15 @@ void pass_start(struct pass *p)
         pass_end_revoked(p);
     else if (is_callable(p))
         adopt(p);
+}
+
+void pass_start(struct pass *p)
+{
+    assert(p->at == PASS_NEW);
+    if (p->state->unsaved != NULL && !p->opt.only_plans)
+        pass_save_unsaved(p);
+    else
+        pass_begin(p);
 }
 
 void pass_free(struct pass *p)

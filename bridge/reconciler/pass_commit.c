@@ -80,6 +80,10 @@ static void on_committed(void *ctx, enum status status)
     pass_commit_clear(p);
     if (status == STATUS_OK) {
         p->after_commit(p);
+    } else if (status == STATUS_BUSY && p->state->unsaved != NULL) {
+        diag_set(&p->result.reason, status, "the registry's writer is busy: a secret waits");
+        p->result.again_at_unix_ms = pass_now_unix_ms(p);
+        pass_end(p, PASS_RETRY_LATER);
     } else if (status == STATUS_BUSY) {
         struct diag reason = {0};
         diag_set(&reason, status, "the registry's writer is busy");

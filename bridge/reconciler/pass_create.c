@@ -10,10 +10,42 @@
 
 static const size_t url_max = 4096;
 
+/* --- the secret ---------------------------------------------------------------------------------
+ */
+
+static void forget_unsaved(struct account_state *s)
+{
+    route_record_free(s->unsaved);
+    s->unsaved = NULL;
+}
+
 static void after_saving_secret(struct pass *p)
 {
+    forget_unsaved(p->state);
     p->step++;
     pass_create_next(p);
+}
+
+static void after_saving_unsaved(struct pass *p)
+{
+    forget_unsaved(p->state);
+    pass_begin(p);
+}
+
+/* Where the registry has it, or an owner in between has gone on without it, there is nothing to
+ * save. */
+void pass_save_unsaved(struct pass *p)
+{
+    const struct route_record *r = p->state->unsaved;
+    const struct held_route *held = account_state_find(p->state, &r->url);
+    enum status status = STATUS_OK;
+    pass_commit_clear(p);
+    if (held != NULL && held->record->state == ROUTE_PENDING)
+        status = pass_commit_add_route(p, r, false, false);
+    if (status == STATUS_OK)
+        pass_commit(p, PASS_SAVING, after_saving_unsaved);
+    else
+        pass_end_failed(p, status);
 }
 
 static const char *copy_secret(const struct secret *secret, char ret[SECRET_MAX + 1])
@@ -60,6 +92,7 @@ static void save_created(struct pass *p, const struct created *created, bool has
         r.state = ROUTE_ACTIVE;
         r.secret = copy_secret(created->secret, secret);
         r.token = copy_secret(created->token, token);
+        p->state->unsaved = route_record_copy(&r); /* NULL: this commit is all there is */
         account_state_succeed(p->state, &r.url.specification);
         p->result.creates++;
     } else {

@@ -132,6 +132,12 @@ bool pass_is_ended_by(struct pass *p, const struct call_result *result);
 
 /* --- the stages, each begun by the one before ------------------------------------------------ */
 
+/* pass_create.c: first commits the secret that an earlier pass could not. */
+void pass_save_unsaved(struct pass *p);
+
+/* pass.c: judges the account, then lists. */
+void pass_begin(struct pass *p);
+
 /* pass_list.c: forgets what was seen and lists, then plans. */
 void pass_list(struct pass *p);
 

@@ -6,11 +6,8 @@
 #include "bridge/registry/record_form.h"
 
 static const char *const kind_names[] = {
-    [REQUEST_PASS] = "pass",
-    [REQUEST_FORCE] = "force",
-    [REQUEST_ROTATE] = "rotate",
-    [REQUEST_ADOPT] = "adopt",
-    [REQUEST_FORGET] = "forget",
+    [REQUEST_PASS] = "pass",   [REQUEST_FORCE] = "force",   [REQUEST_ROTATE] = "rotate",
+    [REQUEST_ADOPT] = "adopt", [REQUEST_FORGET] = "forget",
 };
 
 static const struct record_field fields[] = {

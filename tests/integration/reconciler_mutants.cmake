@@ -66,6 +66,10 @@ reconciler_mutant(delete-before-retiring intent-first
   pass_call.c "            assert(r->state != ROUTE_ACTIVE ||" "            assert(true ||")
 reconciler_mutant(secret-after-the-next-call secrets-lost
   pass_create.c "pass_commit(p, PASS_SAVING, after_saving_secret)" "after_saving_secret(p)")
+reconciler_mutant(secret-not-kept secrets-lost
+  pass_create.c "p->state->unsaved = route_record_copy(&r);" "")
+reconciler_mutant(saved-over-what-came-since steady
+  pass_create.c "held != NULL && held->record->state == ROUTE_PENDING" "true")
 reconciler_mutant(gone-is-forgotten secrets-lost
   plan_route.c "add_gone(v, r);\n    else if" "add_forget(v, r, REASON_NO_LONGER_LISTED);\n    else if")
 reconciler_mutant(post-again list-first

@@ -140,13 +140,12 @@ void world_done(struct world *w)
     for (unsigned i = 0; i < WORLD_ACCOUNTS; i++) {
         account_record_free(w->accounts[i].record);
         account_state_done(&w->accounts[i].state);
+        route_record_free(w->accounts[i].elsewhere);
     }
 }
 
-void world_restart(struct world *w, struct world_account *a)
+static void read_records(struct world *w, struct world_account *a)
 {
-    account_state_done(&a->state);
-    account_state_init(&a->state);
     for (size_t i = 0; i < w->routes_len; i++) {
         const struct route_record *r = w->routes[i].record;
         if (r == NULL || strcmp(r->url.specification.account, a->id) != 0)
@@ -156,7 +155,49 @@ void world_restart(struct world *w, struct world_account *a)
     }
     account_state_take_account(&a->state,
                                a->record == NULL ? NULL : account_record_copy(a->record));
-    world_trace(w, "%s: the process starts, %zu routes", a->id, a->state.routes_len);
+    world_trace(w, "%s: its records are read, %zu routes", a->id, a->state.routes_len);
+}
+
+void world_restart(struct world *w, struct world_account *a)
+{
+    account_state_done(&a->state);
+    account_state_init(&a->state);
+    a->unsaved_secret[0] = '\0';
+    read_records(w, a);
+}
+
+/* The process reads the records anew, which may have had another owner; what only it knows it still
+ * does. */
+static void lead_again_take(struct world *w, struct world_account *a, struct route_record *unsaved)
+{
+    account_state_done(&a->state);
+    account_state_init(&a->state);
+    a->state.unsaved = unsaved;
+    read_records(w, a);
+}
+
+/* The end of a commit was unknown: the partition comes back at once, or another process has it for
+ * a while. */
+static void lose_partition(struct world *w, struct world_account *a)
+{
+    struct route_record *unsaved = a->state.unsaved;
+    a->state.unsaved = NULL;
+    if (a->elsewhere == NULL && chance_one_in(&w->chance, 4)) {
+        a->elsewhere = unsaved;
+        world_restart(w, a);
+    } else {
+        lead_again_take(w, a, unsaved);
+    }
+}
+
+static void come_back(struct world *w, struct world_account *a)
+{
+    if (a->elsewhere == NULL || !chance_one_in(&w->chance, 3))
+        return;
+    world_trace(w, "%s: its former owner is back", a->id);
+    a->unsaved_secret[0] = '\0'; /* of the one in between */
+    lead_again_take(w, a, a->elsewhere);
+    a->elsewhere = NULL;
 }
 
 void world_url(struct world *w, const struct callback_url *u, const char *base, char ret[320])
@@ -820,8 +861,6 @@ static void serve_commit(struct world *w)
         status = chance_one_in(&w->chance, 2) ? STATUS_BUSY : STATUS_UNAVAILABLE;
     if (status == STATUS_OK || (status == STATUS_UNAVAILABLE && chance_one_in(&w->chance, 2)))
         apply_commit(w);
-    if (status != STATUS_OK) /* the pass ends: the subscription will be an orphan */
-        w->account->unsaved_secret[0] = '\0';
     clear_waiting(w);
     on_committed(done_ctx, status);
 }
@@ -889,6 +928,7 @@ void world_pass(struct world *w, struct world_account *a)
         .on_end = on_end,
         .ctx = w,
     };
+    come_back(w, a);
     w->account = a;
     w->has_ended = false;
     w->may_act = false;
@@ -922,11 +962,13 @@ void world_pass(struct world *w, struct world_account *a)
         if (a->is_declared && a->wants[i])
             a->unwanted_since_unix_ms[i] = 0;
     }
-    bool is_lost = w->pass == NULL || w->result.end == PASS_RECORDS_UNKNOWN;
+    bool has_crashed = w->pass == NULL;
     pass_free(w->pass);
     w->pass = NULL;
-    if (is_lost && w->violated == NULL)
+    if (w->violated == NULL && has_crashed)
         world_restart(w, a);
+    else if (w->violated == NULL && w->result.end == PASS_RECORDS_UNKNOWN)
+        lose_partition(w, a);
 }
 
 /* --- what is promised in the end ----------------------------------------------------------------

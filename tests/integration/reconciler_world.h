@@ -72,6 +72,8 @@ struct world_account {
     } uncertain[WORLD_SPECIFICATIONS];
     bool is_unlisted;        /* an ambiguous POST was made, and no list was read since */
     char unsaved_secret[24]; /* handed to a pass, and not yet committed */
+    /* What the owner before the present one could not commit, and would, should it come back. */
+    struct route_record *elsewhere;
 
     /* of the last trusted list the pass got, by subscription */
     bool is_shown[WORLD_SUBSCRIPTIONS];

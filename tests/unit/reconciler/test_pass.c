@@ -470,6 +470,52 @@ static void a_failed_commit_ends_the_pass_before_any_call(void **state)
     expect(f, PASS_RETRY_LATER, "GET ok pending ");
 }
 
+/* Answers until the secret's commit, which fails like that. */
+static void fail_to_save(struct fixture *f, enum status status, enum pass_end end)
+{
+    begin(f, true, false);
+    while (f->is_waiting && strstr(f->story, "POST active ") == NULL)
+        answer(f);
+    assert_true(f->is_waiting);
+    f->commits = status;
+    answer(f);
+    f->commits = STATUS_OK;
+    assert_true(f->has_ended);
+    assert_int_equal(f->result.end, end);
+    pass_free(f->pass);
+}
+
+static void a_secret_that_was_not_committed_is_the_next_passes_first_commit(void **state)
+{
+    struct fixture *f = *state;
+    fail_to_save(f, STATUS_BUSY, PASS_RETRY_LATER);
+    assert_int_equal(f->result.again_at_unix_ms, NOW);
+    f->commits = STATUS_BUSY; /* once more */
+    expect(f, PASS_RETRY_LATER, "active ");
+    f->commits = STATUS_OK;
+    expect(f, PASS_COMPLETE, "active GET ");
+    assert_string_equal(f->state.routes[0].record->secret, "secret");
+    expect(f, PASS_COMPLETE, "GET ");
+}
+
+static void a_secret_whose_commit_nobody_knows_of_is_saved_if_its_intent_still_stands(void **state)
+{
+    struct fixture *f = *state;
+    fail_to_save(f, STATUS_UNAVAILABLE, PASS_RECORDS_UNKNOWN);
+    expect(f, PASS_COMPLETE, "active GET ");
+
+    f->wanted.specification = (struct specification){0};
+    assert_true(specification_set(&f->wanted.specification, "maesn", "acme", "PAYMENT", NULL));
+    f->is_there = false;
+    fail_to_save(f, STATUS_UNAVAILABLE, PASS_RECORDS_UNKNOWN);
+    struct held_route *held = account_state_find(&f->state, &f->state.unsaved->url);
+    held->record->state = ROUTE_RETIRING; /* as another owner would have it */
+    begin(f, true, false);
+    assert_string_equal(f->story, "GET ");
+    assert_null(f->state.unsaved);
+    pass_free(f->pass);
+}
+
 static void an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_record(void **state)
 {
     struct fixture *f = *state;
@@ -600,6 +646,8 @@ int main(void)
         T(a_call_that_was_queued_past_the_ownership_deadline_is_wanted_again_at_once),
         T(who_only_plans_needs_to_own_nothing),
         T(a_failed_commit_ends_the_pass_before_any_call),
+        T(a_secret_that_was_not_committed_is_the_next_passes_first_commit),
+        T(a_secret_whose_commit_nobody_knows_of_is_saved_if_its_intent_still_stands),
         T(an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_record),
         T(an_account_that_is_not_declared_is_forgotten_without_a_call_if_it_is_older),
         T(what_has_no_key_to_clean_up_after_it_can_be_forgotten),
