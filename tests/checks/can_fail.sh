@@ -53,6 +53,34 @@ expect hygiene.sh 'https://me:secret@example.com/\n' x.py 'x.py:1: a URL with a 
 expect hygiene.sh 'a\0b' x.bin 'x.bin: is binary'
 expect hygiene.sh '%300000d' big.txt '300000 bytes, expected at most 262144'
 
+# mutate FILE SED MESSAGE: the runbook, the alerts and the log events, one of them changed so, must be refused with this text.
+mutate() {
+    local out file
+    rm -rf "${root:?}"/*
+    for file in deploy/OPERATIONS.md deploy/helm/maesn-bridge/files/alerts.yaml bridge/domain/log_events.def; do
+        mkdir -p "$root/$(dirname "$file")"
+        cp "$checks/../../$file" "$root/$file"
+    done
+    sed -nE 's/^L\((\w+),.*/LOG(\1, x);/p' "$checks/../../bridge/domain/log_events.def" >"$root/bridge/x.c"
+    sed -i -E "$2" "$root/$1"
+    if out=$("$checks/operations.sh" "$root" 2>&1) || [[ $out != *"$3"* ]]; then
+        echo "operations.sh said of $1 after $2: $out, expected: $3"
+        failed=1
+    fi
+}
+
+mutate deploy/OPERATIONS.md 's/^### MaesnBridgeDeadLetters/### MaesnBridgeLetters/' 'MaesnBridgeDeadLetters has no heading'
+mutate deploy/OPERATIONS.md 's/^### MaesnBridgeDeadLetters/### MaesnBridgeLetters/' 'there is no alert MaesnBridgeLetters'
+mutate deploy/OPERATIONS.md '/^### MaesnBridgeDeadLetters/,/^- \*\*Look/s/^- \*\*Look.*//' 'MaesnBridgeDeadLetters has no "Look at"'
+mutate deploy/OPERATIONS.md '/^\| `spool\.filled`/d' 'spool.filled, error, has no row'
+mutate deploy/OPERATIONS.md 's/^\| `spool\.filled` \| error/| `spool.filled` | warn/' 'spool.filled, error, has no row'
+mutate deploy/OPERATIONS.md 's/^(\| `spool\.filled` .*)Make room/\1Find room/' 'spool.filled: expected: Make room'
+mutate deploy/OPERATIONS.md 's/^\| `spool\.filled`/| `spool.flooded`/' 'there is no log event spool.flooded'
+mutate deploy/OPERATIONS.md 's/\]\(#restore\)/](#recover)/' '#recover leads nowhere'
+mutate deploy/helm/maesn-bridge/files/alerts.yaml 's/#maesnbridgedeadletters/#dead-letters/' 'MaesnBridgeDeadLetters has no runbook_url'
+mutate deploy/helm/maesn-bridge/files/alerts.yaml 's/webhook\.unanswered/webhook.ignored/' 'there is no log event webhook.ignored'
+mutate bridge/x.c '/SPOOL_FILLED/d' 'spool.filled is logged by nobody'
+
 if "$checks/format.sh" >/dev/null || [ $? != 77 ]; then
     expect format.sh 'int  x ;\n' bridge/base/x.c 'bridge/base/x.c:1:4: error: code should be clang-formatted'
 fi
