@@ -6,6 +6,7 @@
 #include "bridge/app/cluster_settings.h"
 #include "bridge/app/envelope_settings.h"
 #include "bridge/app/event_topics.h"
+#include "bridge/app/ingress_status.h"
 #include "bridge/app/process_admin.h"
 #include "bridge/app/registry_feed.h"
 #include "bridge/app/routes.h"
@@ -33,6 +34,7 @@ static const int64_t prefetch_with_spool_ms = 200;
 
 struct ingress_process {
     struct process_admin admin;
+    struct process_status_source status;
     const struct settings *settings; /* of the start: every module borrows from them to the end */
     bool any_topic_settings;
     struct envelope_options envelope;
@@ -241,12 +243,14 @@ static enum status start_admin(struct ingress_process *p, struct diag *diag)
         health_add(p->admin.health, "registry-followed", HEALTH_REPORTED, registry_is_followed, p);
     }
 
+    ingress_status_source(p->static_routes, &p->status);
     const struct process_admin_options opt = {
         .listen = p->settings->admin_listen,
         .threads = "loops",
         .process = p,
         .is_alive = is_alive,
         .silence_max_ms = loop_age_max_ms,
+        .status = &p->status,
     };
     return process_admin_start(&p->admin, &opt, diag);
 }

@@ -22,18 +22,9 @@ static void free_text(const char *text)
     free((char *)text);
 }
 
-static void steps_clear(struct reported_account *a)
-{
-    for (size_t i = 0; i < a->steps_len; i++)
-        free_text(a->steps[i].detail);
-    free(a->steps);
-    a->steps = NULL;
-    a->steps_len = 0;
-}
-
 static void account_done(struct reported_account *a)
 {
-    steps_clear(a);
+    reported_plan_done(&a->plan);
     for (size_t i = 0; i < a->calls_len; i++)
         free_text(a->calls[i].reason);
     free(a->calls);
@@ -102,47 +93,14 @@ struct reported_account *pass_report_find(const struct pass_report *r, const cha
 
 /* --- what passes tell ------------------------------------------------------------------------ */
 
-static bool is_reported(const struct plan_step *step)
-{
-    return step->action != PLAN_KEEP && step->action != PLAN_FORGET;
-}
-
-static void take_step(struct pass_report *r, struct reported_account *a,
-                      const struct account_state *state, const struct plan_step *step)
-{
-    const struct specification *specification = &step->url.specification;
-    const struct setback *setback = account_state_setback(state, specification);
-    bool is_failure = step->reason == REASON_REFUSED || step->reason == REASON_SETBACK;
-    a->steps[a->steps_len++] = (struct reported_step){
-        .action = step->action,
-        .reason = step->reason,
-        .is_difference = plan_step_is_difference(step),
-        .specification = *specification,
-        .due_unix_ms = step->due_unix_ms,
-        .detail = is_failure && setback != NULL ? copy_reason(r, &setback->reason) : NULL,
-    };
-}
-
 void pass_report_take_plan(struct pass_report *r, const struct reconciler_account *account,
                            const struct plan *plan)
 {
     struct reported_account *a = pass_report_find(r, account->id);
     if (a == NULL)
         return;
-    steps_clear(a);
-    size_t len = 0;
-    for (size_t i = 0; i < plan->len; i++)
-        len += is_reported(&plan->steps[i]);
-    if (len == 0)
-        return;
-    a->steps = calloc(len, sizeof(*a->steps));
-    if (a->steps == NULL) {
+    if (reported_plan_take(&a->plan, &account->state, plan) != STATUS_OK)
         r->status = STATUS_NOMEM;
-        return;
-    }
-    for (size_t i = 0; i < plan->len; i++)
-        if (is_reported(&plan->steps[i]))
-            take_step(r, a, &account->state, &plan->steps[i]);
 }
 
 void pass_report_take_call(struct pass_report *r, const struct reconciler_account *account,
@@ -183,7 +141,7 @@ void pass_report_take_end(struct pass_report *r, const struct reconciler_account
     a->tries++;
     a->end = account->last.end;
     if (account->last.end != PASS_COMPLETE)
-        steps_clear(a); /* of a plan that has lost its ground */
+        reported_plan_done(&a->plan); /* of a plan that has lost its ground */
     if (is_final)
         take_end(r, a, &account->last.reason);
 }
@@ -202,21 +160,14 @@ void pass_report_take_unreadable(struct pass_report *r, const struct reconciler_
 void pass_report_take_gone(struct pass_report *r, struct reported_account *account)
 {
     const struct diag nothing = {0};
-    steps_clear(account);
+    reported_plan_done(&account->plan);
     account->end = PASS_COMPLETE;
     take_end(r, account, &nothing);
 }
 
 void pass_report_drop_work(struct reported_account *account)
 {
-    size_t left = 0;
-    for (size_t i = 0; i < account->steps_len; i++) {
-        if (pass_report_is_work(&account->steps[i]))
-            free_text(account->steps[i].detail);
-        else
-            account->steps[left++] = account->steps[i];
-    }
-    account->steps_len = left;
+    reported_plan_drop_work(&account->plan);
 }
 
 void pass_report_expect_again(struct pass_report *r, struct reported_account *account)
@@ -254,38 +205,18 @@ bool pass_report_is_unknown(const struct reported_account *account)
     return true;
 }
 
-bool pass_report_is_work(const struct reported_step *step)
-{
-    switch (step->action) {
-    case PLAN_CREATE:
-    case PLAN_ACTIVATE:
-    case PLAN_RETIRE:
-    case PLAN_DELETE:
-    case PLAN_GONE:
-        return true;
-    case PLAN_KEEP:
-    case PLAN_FORGET:
-    case PLAN_WAIT:
-    case PLAN_LEAVE:
-    case PLAN_WITHHOLD:
-    case PLAN_STUCK:
-        break;
-    }
-    return false;
-}
-
 bool pass_report_has_work(const struct reported_account *account)
 {
-    for (size_t i = 0; i < account->steps_len; i++)
-        if (pass_report_is_work(&account->steps[i]))
+    for (size_t i = 0; i < account->plan.len; i++)
+        if (reported_step_is_work(&account->plan.steps[i]))
             return true;
     return false;
 }
 
 bool pass_report_is_under_way(const struct reported_account *account)
 {
-    for (size_t i = 0; i < account->steps_len; i++) {
-        const struct reported_step *step = &account->steps[i];
+    for (size_t i = 0; i < account->plan.len; i++) {
+        const struct reported_step *step = &account->plan.steps[i];
         if (step->action == PLAN_WAIT &&
             (step->reason == REASON_UNCERTAIN || step->reason == REASON_NO_REPLACEMENT))
             return true;
@@ -295,8 +226,8 @@ bool pass_report_is_under_way(const struct reported_account *account)
 
 bool pass_report_has_difference(const struct reported_account *account)
 {
-    for (size_t i = 0; i < account->steps_len; i++)
-        if (account->steps[i].is_difference)
+    for (size_t i = 0; i < account->plan.len; i++)
+        if (account->plan.steps[i].is_difference)
             return true;
     return false;
 }

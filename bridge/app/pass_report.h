@@ -4,16 +4,6 @@
 #include "bridge/app/reconciler_accounts.h"
 #include "bridge/reconciler/guard.h"
 
-/* A step of an account's latest plan that says something: neither a KEEP nor a FORGET. */
-struct reported_step {
-    enum plan_action action;
-    enum plan_reason reason;
-    bool is_difference;
-    struct specification specification;
-    int64_t due_unix_ms; /* when a wait is over; 0: no instant is known */
-    const char *detail;  /* what the provider said of a failure; NULL: nothing */
-};
-
 /* A call that was answered, or was not; lists are none. */
 struct reported_call {
     enum call_kind kind;
@@ -31,8 +21,7 @@ struct reported_account {
     bool is_readable; /* otherwise it had none; the reason says why */
     enum pass_end end;
     const char *reason; /* of what is not complete; NULL: none */
-    struct reported_step *steps;
-    size_t steps_len;
+    struct reported_plan plan;
     struct reported_call *calls;
     size_t calls_len;
     unsigned tries;   /* passes that have ended */
@@ -86,8 +75,6 @@ void pass_report_take_gone(struct pass_report *r, struct reported_account *accou
 /* Forgets the steps that are work: a pass that was not only a plan has done them. */
 void pass_report_drop_work(struct reported_account *account);
 
-/* Whether the account's owner can do something at once, which changes something. */
-bool pass_report_is_work(const struct reported_step *step);
 bool pass_report_has_work(const struct reported_account *account);
 /* Whether a POST of its owner seems to be under way. */
 bool pass_report_is_under_way(const struct reported_account *account);

@@ -63,6 +63,15 @@ enum status process_admin_start(struct process_admin *a, const struct process_ad
     a->silence_max_ms = opt->silence_max_ms;
     health_add(a->health, opt->threads, HEALTH_LIVE, threads_turn, a);
     health_add(a->health, "serving", HEALTH_READY, not_draining, a);
+    const struct process_status_options status_options = {
+        .source = opt->status,
+        .metrics = a->metrics,
+        .health = a->health,
+        .is_draining = &a->draining,
+    };
+    enum status status = process_status_new(&status_options, &a->status);
+    if (status != STATUS_OK)
+        return status;
     const struct admin_options admin = {
         .listen = opt->listen,
         .metrics = a->metrics,
@@ -71,6 +80,8 @@ enum status process_admin_start(struct process_admin *a, const struct process_ad
         .version_json = buf_text(&a->version),
         .print_config = print_config,
         .print_config_ctx = a,
+        .pages = process_status_pages(a->status),
+        .pages_len = PROCESS_STATUS_PAGES,
     };
     return admin_new(&admin, &a->admin, diag);
 }
@@ -89,6 +100,8 @@ void process_admin_stop(struct process_admin *a)
 {
     admin_free(a->admin);
     a->admin = NULL;
+    process_status_free(a->status);
+    a->status = NULL;
 }
 
 void process_admin_done(struct process_admin *a)

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "bridge/app/live_settings.h"
+#include "bridge/app/process_status.h"
 #include "bridge/ops/admin.h"
 
 /* Members are NULL until they are made. */
@@ -15,6 +16,7 @@ struct process_admin {
     struct live_settings *live;
     /* its own */
     struct admin *admin;
+    struct process_status *status;
     struct buf version;
     atomic_bool draining;
     void *process;
@@ -29,6 +31,7 @@ struct process_admin_options {
     void *process;
     bool (*is_alive)(void *process);
     int64_t silence_max_ms; /* after which is_alive() denies it */
+    const struct process_status_source *status;
 };
 
 /* Everything but the listener; sets the log level, and logs what was loaded.
@@ -38,7 +41,7 @@ enum status process_admin_init_take(struct process_admin *a, struct configuratio
                                     enum settings_process process) MUST_CHECK;
 
 /* Adds the checks that every process has, and listens. The process's own checks come before.
- * Errors: as admin_new(). */
+ * Errors: as admin_new(). What was begun is ended by process_admin_stop() and _done(). */
 enum status process_admin_start(struct process_admin *a, const struct process_admin_options *opt,
                                 struct diag *diag) MUST_CHECK;
 

@@ -107,6 +107,7 @@ static void account_free(struct reconciler_account *account)
     declaration_unref(account->by_files);
     declaration_unref(account->by_topic);
     request_record_free(account->request);
+    reported_plan_done(&account->plan);
     assert(account->running == NULL);
     free(account);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "bridge/app/declaration.h"
+#include "bridge/app/reported_plan.h"
 #include "bridge/base/keyring.h"
 #include "bridge/reconciler/account_state.h"
 #include "bridge/reconciler/pass.h"
@@ -36,6 +37,8 @@ struct reconciler_account {
     struct pass_result last;         /* of the last pass */
     int64_t last_ended_unix_ms;      /* 0: there was none */
     size_t differences;              /* in the last plan */
+    struct reported_plan plan;       /* the last one, for people */
+    size_t silent;                   /* subscriptions, when they were last counted */
     struct reconciler_account *next; /* in its slot; the table's own */
 };
 

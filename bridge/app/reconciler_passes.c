@@ -124,7 +124,9 @@ static void survey_account(void *ctx, struct reconciler_account *account)
     guard_add(&s->guard, desired_of(account), state);
     s->by_status[state->record == NULL ? ACCOUNT_OK : state->record->status]++;
     s->differences += account->differences;
+    size_t silent_before = s->subscriptions.silent;
     subscription_count_add(&s->subscriptions, state);
+    account->silent = s->subscriptions.silent - silent_before;
 }
 
 static void tell_survey(struct reconciler_passes *p, const struct survey *s)
@@ -281,6 +283,9 @@ static void on_plan(void *ctx, const struct plan *plan)
     for (size_t i = 0; i < plan->len; i++)
         differences += plan_step_is_difference(&plan->steps[i]);
     running->account->differences = differences;
+    /* Commands have their report. Only people would miss what memory is short for. */
+    if (running->passes->options.purpose == PASSES_KEEP)
+        (void)!reported_plan_take(&running->account->plan, &running->account->state, plan);
     const struct pass_listener *listener = listener_of(running->passes);
     if (listener->on_plan != NULL)
         listener->on_plan(listener->ctx, running->account, plan);

@@ -5,6 +5,7 @@
 
 #include "bridge/app/process_admin.h"
 #include "bridge/app/reconciler_modules.h"
+#include "bridge/app/reconciler_status.h"
 #include "bridge/app/version.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
@@ -19,6 +20,7 @@ static const int64_t leave_reserve_ms = 4000;
 struct reconciler_process {
     struct process_admin admin;
     struct reconciler_modules modules;
+    struct reconciler_status *status;
     int64_t stop_by_mono_ms; /* the hard stop, set by drain(); 0 before */
 };
 
@@ -45,6 +47,7 @@ static enum status start_admin(struct reconciler_process *p, struct diag *diag)
         .process = p,
         .is_alive = is_alive,
         .silence_max_ms = loop_age_max_ms,
+        .status = reconciler_status_source(p->status),
     };
     return process_admin_start(&p->admin, &opt, diag);
 }
@@ -54,6 +57,8 @@ static enum status start_all(struct reconciler_process *p, struct diag *diag)
     p->modules.settings = live_settings_first(p->admin.live);
     p->modules.metrics = p->admin.metrics;
     enum status status = reconciler_modules_start(&p->modules, diag);
+    if (status == STATUS_OK)
+        status = reconciler_status_new(&p->modules, &p->status);
     return status == STATUS_OK ? start_admin(p, diag) : status;
 }
 
@@ -159,6 +164,7 @@ void reconciler_process_free(struct reconciler_process *p)
     if (p == NULL)
         return;
     process_admin_stop(&p->admin); /* the first to go: it asks all the others */
+    reconciler_status_free(p->status);
     reconciler_modules_done(&p->modules);
     process_admin_done(&p->admin);
     free(p);

@@ -213,6 +213,12 @@ void base32_encode(struct bytes bytes, char *ret)
     *ret = '\0';
 }
 
+void base64_encode(struct bytes bytes, char *ret)
+{
+    assert(bytes.len <= INT_MAX);
+    EVP_EncodeBlock((unsigned char *)ret, bytes.data, (int)bytes.len);
+}
+
 bool crypto_equal(struct bytes a, struct bytes b)
 {
     return a.len == b.len && CRYPTO_memcmp(a.data, b.data, a.len) == 0;

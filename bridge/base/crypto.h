@@ -83,6 +83,13 @@ enum status aes_gcm_open(const uint8_t key[AES_GCM_KEY_SIZE],
  * BASE32_LEN(bytes.len) + 1 characters. */
 void base32_encode(struct bytes bytes, char *ret);
 
+/* Characters of base64_encode(), without the NUL. */
+#define BASE64_LEN(bytes_len) (((bytes_len) + 2) / 3 * 4)
+
+/* Base64 with padding (RFC 4648 section 4) and a NUL: ret holds BASE64_LEN(bytes.len) + 1
+ * characters. */
+void base64_encode(struct bytes bytes, char *ret);
+
 /* Lower-case hex and a NUL: ret holds 2 * bytes.len + 1 characters. */
 void hex_encode(struct bytes bytes, char *ret);
 

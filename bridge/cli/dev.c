@@ -332,8 +332,8 @@ static void print_banner(const struct run *run, FILE *to, bool colour)
     if (port != preferred_port && !run->opt.port_given)
         fprintf(to, "             %sport %u is taken; --http PORT asks for another one%s\n", dim,
                 preferred_port, plain);
-    fprintf(to, "  admin      %shttp://127.0.0.1:%u%s/metrics /readyz?verbose /rejections.json\n",
-            bold, ingress_process_admin_port(run->ingress), plain);
+    fprintf(to, "  admin      %shttp://127.0.0.1:%u%s/status /metrics /readyz?verbose\n", bold,
+            ingress_process_admin_port(run->ingress), plain);
     fprintf(to,
             "  kafka      %s%s%s  embedded, in memory, %d partitions a topic; others may attach\n",
             bold, broker_bootstrap(run->broker), plain, BROKER_PARTITIONS);

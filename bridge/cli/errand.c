@@ -255,10 +255,10 @@ static void mark(struct errand *e, const struct reported_account *account, size_
     m->is_asked = account->is_readable && !pass_report_is_unknown(account) &&
                   (e->request.kind == REQUEST_ROTATE || pass_report_has_difference(account));
     m->is_awaited = m->is_asked && pass_report_has_work(account);
-    for (size_t i = 0; i < account->steps_len; i++) {
-        m->created += account->steps[i].action == PLAN_CREATE;
-        m->deleted += account->steps[i].action == PLAN_DELETE;
-        m->activated += account->steps[i].action == PLAN_ACTIVATE;
+    for (size_t i = 0; i < account->plan.len; i++) {
+        m->created += account->plan.steps[i].action == PLAN_CREATE;
+        m->deleted += account->plan.steps[i].action == PLAN_DELETE;
+        m->activated += account->plan.steps[i].action == PLAN_ACTIVATE;
     }
 }
 

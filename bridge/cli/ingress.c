@@ -17,7 +17,7 @@ const struct command ingress_command = {
         "answers 200 when Kafka has them on all in-sync replicas, 503 when it has not within\n"
         "ingress.deadline_ms. Logs are JSON lines on stderr.\n\n"
         "The admin listener (admin.listen) serves /livez, /readyz, /metrics, /version,\n"
-        "/debug/config and /rejections.json.\n\n"
+        "/debug/config, /rejections.json and, for people, /status.\n\n"
         "With topics.registry it follows that topic too, and is ready once it has read it.\n\n"
         "Routes, secrets, certificates and the log level are read again when their files change,\n"
         "or on SIGHUP; a faulty file changes nothing.",

@@ -17,8 +17,8 @@ const struct command reconciler_command = {
         "and the registry topic holds; creates, renews, repairs and retires subscriptions, each\n"
         "step recorded before it is taken. Several reconcilers share the accounts among them by\n"
         "the registry topic's partitions. Logs are JSON lines on stderr.\n\n"
-        "The admin listener (reconciler.admin_listen) serves /livez, /readyz, /metrics, /version\n"
-        "and /debug/config.\n\n"
+        "The admin listener (reconciler.admin_listen) serves /livez, /readyz, /metrics, /version,\n"
+        "/debug/config and, for people, /status: every account and its subscriptions.\n\n"
         "Accounts, their keys, the API key, the keyring and the log level are read again when\n"
         "their files change, or on SIGHUP; a faulty file changes nothing.",
     .examples = "  $ maesn-bridge topics apply --config bridge.yaml\n"

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "bridge/base/distance.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/timestamp.h"
 #include "bridge/cli/text_table.h"
@@ -17,8 +18,8 @@ static bool is_replacement(const struct reported_step *step)
 static void count_steps(const struct reported_account *account, struct report_summary *ret)
 {
     size_t differences = 0;
-    for (size_t i = 0; i < account->steps_len; i++) {
-        const struct reported_step *step = &account->steps[i];
+    for (size_t i = 0; i < account->plan.len; i++) {
+        const struct reported_step *step = &account->plan.steps[i];
         ret->by_action[step->action]++;
         ret->replacements += is_replacement(step);
         differences += step->is_difference;
@@ -102,14 +103,14 @@ static void print_line(struct mark mark, const char *subject, const char *text, 
 static void print_step(const struct reported_step *step, int64_t now_unix_ms, bool with_colour,
                        struct buf *ret)
 {
-    char subject[2 * SPECIFICATION_PART_MAX + 2], due[TEXT_DISTANCE_SIZE];
+    char subject[2 * SPECIFICATION_PART_MAX + 2], due[DISTANCE_TEXT_SIZE];
     snprintf(subject, sizeof(subject), "%s %s", step->specification.resource,
              step->specification.event);
     print_line(mark_of(step), subject, plan_reason_text(step->reason), with_colour, ret);
     if (step->detail != NULL)
         buf_printf(ret, ": %s", step->detail);
     if (step->due_unix_ms != 0) {
-        text_distance(step->due_unix_ms, now_unix_ms, due);
+        distance_text(step->due_unix_ms, now_unix_ms, due);
         buf_printf(ret, ", %s%s", step->action == PLAN_RETIRE ? "deleted " : "", due);
     }
     buf_append_text(ret, "\n");
@@ -128,7 +129,7 @@ void report_view_print_account(const struct reported_account *account, int64_t n
                                bool with_colour, struct buf *ret)
 {
     const char *verdict = report_view_verdict(account);
-    if (verdict == NULL && account->steps_len == 0)
+    if (verdict == NULL && account->plan.len == 0)
         return;
     buf_printf(ret, "%s", account->id);
     if (account->provider != NULL)
@@ -141,8 +142,8 @@ void report_view_print_account(const struct reported_account *account, int64_t n
                    account->reason == NULL ? pass_end_name(account->end) : account->reason,
                    with_colour, ret);
     buf_append_text(ret, verdict != NULL ? "\n" : "");
-    for (size_t i = 0; i < account->steps_len; i++)
-        print_step(&account->steps[i], now_unix_ms, with_colour, ret);
+    for (size_t i = 0; i < account->plan.len; i++)
+        print_step(&account->plan.steps[i], now_unix_ms, with_colour, ret);
 }
 
 void report_view_print_guard(const struct pass_report *report, bool with_colour, struct buf *ret)
@@ -232,9 +233,9 @@ static void json_step(struct buf *ret, const struct reported_step *step)
 void report_view_print_steps_json(const struct reported_account *account, struct buf *ret)
 {
     buf_append_text(ret, "[");
-    for (size_t i = 0; i < account->steps_len; i++) {
+    for (size_t i = 0; i < account->plan.len; i++) {
         buf_append_text(ret, i == 0 ? "" : ",");
-        json_step(ret, &account->steps[i]);
+        json_step(ret, &account->plan.steps[i]);
     }
     buf_append_text(ret, "]");
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/distance.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
@@ -36,8 +37,8 @@ static void print_amount(const struct store_topic *t, struct buf *ret)
 
 static void add_distance(struct text_table *t, int64_t unix_ms, int64_t now_unix_ms)
 {
-    char text[TEXT_DISTANCE_SIZE];
-    text_distance(unix_ms, now_unix_ms, text);
+    char text[DISTANCE_TEXT_SIZE];
+    distance_text(unix_ms, now_unix_ms, text);
     text_table_add(t, TEXT_PLAIN, "%s", text);
 }
 
@@ -93,8 +94,8 @@ static void print_text(const struct list *l, bool with_colour, struct buf *ret)
     if (all->records == 0) {
         buf_append_text(ret, "the spool is empty\n");
     } else {
-        char oldest[TEXT_DISTANCE_SIZE];
-        text_distance(all->oldest_unix_ms, clock_unix_ms(), oldest);
+        char oldest[DISTANCE_TEXT_SIZE];
+        distance_text(all->oldest_unix_ms, clock_unix_ms(), oldest);
         print_amount(all, ret);
         buf_printf(ret, ", the oldest stored %s\n\n", oldest);
         print_topics(l, with_colour, ret);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/distance.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
 #include "bridge/base/timestamp.h"
@@ -291,23 +292,23 @@ static const char *state_of(const struct surveyed_route *route)
 static void add_expiry(struct text_table *t, const struct surveyed_route *route,
                        int64_t now_unix_ms)
 {
-    char day[TIMESTAMP_SIZE], distance[TEXT_DISTANCE_SIZE];
+    char day[TIMESTAMP_SIZE], distance[DISTANCE_TEXT_SIZE];
     int64_t expires = route->record == NULL ? 0 : route->record->expires_at_unix_ms;
     if (expires == 0) {
         text_table_add(t, TEXT_PLAIN, "%s", "");
         return;
     }
     timestamp_format(expires, day);
-    text_distance(expires, now_unix_ms, distance);
+    distance_text(expires, now_unix_ms, distance);
     text_table_add(t, expires <= now_unix_ms ? TEXT_RED : TEXT_PLAIN, "%.10s (%s)", day, distance);
 }
 
 static void add_last_event(struct text_table *t, const struct surveyed_route *route,
                            int64_t now_unix_ms)
 {
-    char distance[TEXT_DISTANCE_SIZE] = "never";
+    char distance[DISTANCE_TEXT_SIZE] = "never";
     if (route->last_event_unix_ms != 0)
-        text_distance(route->last_event_unix_ms, now_unix_ms, distance);
+        distance_text(route->last_event_unix_ms, now_unix_ms, distance);
     text_table_add(t,
                    route->is_silent                 ? TEXT_YELLOW
                    : route->last_event_unix_ms == 0 ? TEXT_FAINT
@@ -322,11 +323,11 @@ static void print_troubles(const struct subscription_survey *s, int64_t now_unix
     for (size_t i = 0; i < s->accounts_len; i++) {
         const struct surveyed_account *a = &s->accounts[i];
         const struct account_record *r = a->record;
-        char since[TEXT_DISTANCE_SIZE] = "";
+        char since[DISTANCE_TEXT_SIZE] = "";
         if (r != NULL && r->status == ACCOUNT_OK)
             continue;
         if (r != NULL && r->status_since_unix_ms != 0)
-            text_distance(r->status_since_unix_ms, now_unix_ms, since);
+            distance_text(r->status_since_unix_ms, now_unix_ms, since);
         const char *reason = r == NULL ? a->unreadable : r->reason;
         buf_printf(ret, "%s%s: %s%s%s%s%s%s\n", text_colour_begin(TEXT_RED, with_colour),
                    a->account, r == NULL ? "unreadable" : account_record_status_name(r->status),
@@ -367,11 +368,11 @@ static void print_text(struct buf *ret, const char *name, const char *text)
 
 static void print_instant(struct buf *ret, const char *name, int64_t unix_ms, int64_t now_unix_ms)
 {
-    char text[TIMESTAMP_SIZE], distance[TEXT_DISTANCE_SIZE];
+    char text[TIMESTAMP_SIZE], distance[DISTANCE_TEXT_SIZE];
     if (unix_ms == 0)
         return;
     timestamp_format(unix_ms, text);
-    text_distance(unix_ms, now_unix_ms, distance);
+    distance_text(unix_ms, now_unix_ms, distance);
     buf_printf(ret, "  %-16s %s (%s)\n", name, text, distance);
 }
 

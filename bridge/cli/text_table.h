@@ -43,7 +43,3 @@ void text_table_print(const struct text_table *t, bool with_colour, struct buf *
 /* How a text begins and ends in this colour; "" without. Static. */
 const char *text_colour_begin(enum text_colour colour, bool with_colour);
 const char *text_colour_end(enum text_colour colour, bool with_colour);
-
-/* "in 12 d", "3 min ago", "now": how far an instant is from now. */
-#define TEXT_DISTANCE_SIZE 32
-void text_distance(int64_t unix_ms, int64_t now_unix_ms, char ret[TEXT_DISTANCE_SIZE]);

@@ -19,7 +19,11 @@ struct admin {
     struct admin_options opt;
 };
 
-/* Appends the body; returns the HTTP code. */
+struct admin_query {
+    struct MHD_Connection *connection;
+};
+
+/* As admin_page.print(). */
 typedef unsigned page_fn(const struct admin *a, bool verbose, struct buf *ret);
 
 struct page {
@@ -86,11 +90,22 @@ static const struct page pages[] = {
 
 static unsigned print_index(const struct admin *a, bool verbose, struct buf *ret)
 {
-    (void)a;
     (void)verbose;
     for (size_t i = 0; i < PAGES; i++)
         buf_printf(ret, "%-18s%s\n", pages[i].path, pages[i].doc);
+    for (size_t i = 0; i < a->opt.pages_len; i++)
+        buf_printf(ret, "%-18s%s\n", a->opt.pages[i].path, a->opt.pages[i].doc);
     return 200;
+}
+
+const char *admin_query_text(const struct admin_query *q, const char *name)
+{
+    const char *value = NULL;
+    enum MHD_Result found = MHD_lookup_connection_value_n(q->connection, MHD_GET_ARGUMENT_KIND,
+                                                          name, strlen(name), &value, NULL);
+    if (found != MHD_YES)
+        return NULL;
+    return value == NULL ? "" : value;
 }
 
 /* --- HTTP ------------------------------------------------------------------------------------ */
@@ -108,9 +123,10 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-/* Queues an answer whose body MHD frees in the end. MHD itself leaves it out for HEAD. */
+/* Queues an answer whose body MHD frees in the end. MHD itself leaves it out for HEAD. policy: of
+ * content security; NULL: none. */
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code,
-                              const char *content_type, struct buf *body)
+                              const char *content_type, const char *policy, struct buf *body)
 {
     CLEANUP(response_destroy_scoped)
     struct MHD_Response *response =
@@ -120,7 +136,10 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code,
     *body = (struct buf){0};
     if (!add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) ||
         !add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") ||
-        !add_header(response, "X-Content-Type-Options", "nosniff"))
+        !add_header(response, "X-Content-Type-Options", "nosniff") ||
+        !add_header(response, "Referrer-Policy", "no-referrer"))
+        return MHD_NO;
+    if (policy != NULL && !add_header(response, "Content-Security-Policy", policy))
         return MHD_NO;
     if (code == MHD_HTTP_METHOD_NOT_ALLOWED &&
         !add_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD"))
@@ -134,21 +153,47 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned c
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, body_max_bytes);
     buf_append_text(&body, text);
-    return body.status == STATUS_OK ? answer(connection, code, PLAIN_TEXT, &body) : MHD_NO;
+    return body.status == STATUS_OK ? answer(connection, code, PLAIN_TEXT, NULL, &body) : MHD_NO;
 }
 
-static enum MHD_Result answer_page(struct MHD_Connection *connection, const struct admin *a,
-                                   const struct page *page)
+static enum MHD_Result answer_page(struct MHD_Connection *connection, const char *content_type,
+                                   const char *policy, unsigned code, struct buf *body)
 {
-    static const char verbose[] = "verbose";
-    bool wants_verbose = MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, verbose,
-                                                       sizeof(verbose) - 1, NULL, NULL) == MHD_YES;
+    if (body->status != STATUS_OK)
+        return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "memory is short\n");
+    return answer(connection, code, content_type, policy, body);
+}
+
+static enum MHD_Result answer_own(struct MHD_Connection *connection, const struct admin *a,
+                                  const struct page *page)
+{
+    const struct admin_query query = {connection};
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, body_max_bytes);
-    unsigned code = page->print(a, wants_verbose, &body);
-    if (body.status != STATUS_OK)
-        return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "memory is short\n");
-    return answer(connection, code, page->content_type, &body);
+    unsigned code = page->print(a, admin_query_text(&query, "verbose") != NULL, &body);
+    return answer_page(connection, page->content_type, NULL, code, &body);
+}
+
+static enum MHD_Result answer_other(struct MHD_Connection *connection,
+                                    const struct admin_page *page)
+{
+    const struct admin_query query = {connection};
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, body_max_bytes);
+    unsigned code = page->print(page->ctx, &query, &body);
+    return answer_page(connection, page->content_type, page->content_security_policy, code, &body);
+}
+
+static enum MHD_Result find_page(struct MHD_Connection *connection, const struct admin *a,
+                                 const char *url)
+{
+    for (size_t i = 0; i < PAGES; i++)
+        if (strcmp(url, pages[i].path) == 0)
+            return answer_own(connection, a, &pages[i]);
+    for (size_t i = 0; i < a->opt.pages_len; i++)
+        if (strcmp(url, a->opt.pages[i].path) == 0)
+            return answer_other(connection, &a->opt.pages[i]);
+    return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; / lists what there is\n");
 }
 
 /* MHD's handler: called with the headers, then for each piece of a body, then for the answer. */
@@ -170,10 +215,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         *upload_data_size = 0; /* a GET's body means nothing: RFC 9110 section 9.3.1 */
         return MHD_YES;
     }
-    for (size_t i = 0; i < PAGES; i++)
-        if (strcmp(url, pages[i].path) == 0)
-            return answer_page(connection, cls, &pages[i]);
-    return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; / lists what there is\n");
+    return find_page(connection, cls, url);
 }
 
 /* --- life-cycle ------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
-/* The admin listener: /livez /readyz /metrics /version /debug/config /rejections.json, on a port of
- * its own. */
+/* The admin listener: /livez /readyz /metrics /version /debug/config /rejections.json, and pages
+ * that others print, on a port of its own. */
 #pragma once
 
 #include "bridge/base/address.h"
@@ -8,6 +8,24 @@
 #include "bridge/ops/rejections.h"
 
 struct admin;
+
+/* What stands behind the "?" of a request. */
+struct admin_query;
+
+/* The parameter's value, decoded; "" when it has none; NULL when it is not there. Borrowed for the
+ * call of the page. */
+const char *admin_query_text(const struct admin_query *q, const char *name);
+
+/* A page beside those that the listener has itself. */
+struct admin_page {
+    const char *path; /* "/status" */
+    const char *content_type;
+    const char *doc;                     /* its line of the index */
+    const char *content_security_policy; /* NULL: none is told */
+    /* Appends the body; returns the HTTP code. */
+    unsigned (*print)(void *ctx, const struct admin_query *q, struct buf *ret);
+    void *ctx;
+};
 
 /* Borrowed; must outlive the listener. The functions are called in its thread. */
 struct admin_options {
@@ -18,6 +36,8 @@ struct admin_options {
     const char *version_json;                         /* the body of /version */
     void (*print_config)(void *ctx, struct buf *ret); /* the body of /debug/config: redacted YAML */
     void *print_config_ctx;
+    const struct admin_page *pages;
+    size_t pages_len;
 };
 
 /* Starts one thread that serves it.

@@ -36,18 +36,31 @@ void health_add(struct health *h, const char *name, enum health_kind kind,
     h->checks[h->checks_len++] = (struct check){name, kind, fn, ctx};
 }
 
+static struct health_result check_make(const struct check *check)
+{
+    struct health_result r = {.name = check->name, .kind = check->kind};
+    r.passed = check->fn(check->ctx, &r.why);
+    return r;
+}
+
+size_t health_check_all(struct health *h, struct health_result ret[HEALTH_CHECKS_MAX])
+{
+    for (size_t i = 0; i < h->checks_len; i++)
+        ret[i] = check_make(&h->checks[i]);
+    return h->checks_len;
+}
+
 /* Makes the check and appends its line. */
 static bool check_ask(const struct check *check, struct buf *ret)
 {
-    struct diag why = {0};
-    bool passed = check->fn(check->ctx, &why);
-    if (passed)
-        buf_printf(ret, "[+]%s ok\n", check->name);
-    else if (why.text[0] == '\0')
-        buf_printf(ret, "[-]%s failed\n", check->name);
+    const struct health_result r = check_make(check);
+    if (r.passed)
+        buf_printf(ret, "[+]%s ok\n", r.name);
+    else if (r.why.text[0] == '\0')
+        buf_printf(ret, "[-]%s failed\n", r.name);
     else
-        buf_printf(ret, "[-]%s failed: %s\n", check->name, why.text);
-    return passed;
+        buf_printf(ret, "[-]%s failed: %s\n", r.name, r.why.text);
+    return r.passed;
 }
 
 static const char *endpoint_name(enum health_kind kind)

@@ -27,6 +27,17 @@ void health_free(struct health *h);
 void health_add(struct health *h, const char *name, enum health_kind kind,
                 bool (*fn)(void *ctx, struct diag *diag), void *ctx);
 
+struct health_result {
+    const char *name; /* static */
+    enum health_kind kind;
+    bool passed;
+    struct diag why; /* of one that did not; may be empty */
+};
+
+/* Makes all checks, in the order in which they were added; returns how many there are.
+ * Thread: as health_ask(). */
+size_t health_check_all(struct health *h, struct health_result ret[HEALTH_CHECKS_MAX]);
+
 /* Whether every check of at least this kind passes. Appends "ok" when it does and verbose is not
  * wanted; otherwise a line for each check, "[+]name ok" or "[-]name failed: why", and the verdict.
  * verbose: the checks of lesser kinds are made and shown too.

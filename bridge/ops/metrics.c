@@ -301,6 +301,119 @@ void histogram_observe(struct histogram *h, double seconds)
     atomic_fetch_add_explicit(&h->sum_ns, (uint64_t)(seconds * 1e9), memory_order_relaxed);
 }
 
+/* --- reading --------------------------------------------------------------------------------- */
+
+void metrics_refresh(struct metrics *m)
+{
+    /* Outside the lock: they may make series. */
+    for (size_t i = 0; i < m->hooks_len; i++)
+        m->hooks[i].fn(m->hooks[i].ctx);
+}
+
+/* Behind the closing quote of a value, of which a quote within is escaped. */
+static const char *value_end(const char *value)
+{
+    while (*value != '\0' && *value != '"')
+        value += *value == '\\' && value[1] != '\0' ? 2 : 1;
+    return value;
+}
+
+struct bytes metric_label_find(const char *labels, const char *name)
+{
+    size_t name_len = strlen(name);
+    while (*labels != '\0') {
+        const char *value = strchr(labels, '"') + 1, *end = value_end(value);
+        if (strncmp(labels, name, name_len) == 0 && labels[name_len] == '=')
+            return (struct bytes){(const uint8_t *)value, (size_t)(end - value)};
+        labels = end[1] == ',' ? end + 2 : end + 1;
+    }
+    return (struct bytes){0};
+}
+
+static bool is_meant(const struct metric_match *match, const char *labels)
+{
+    if (match->label == NULL)
+        return true;
+    struct bytes value = metric_label_find(labels, match->label);
+    size_t len = strlen(match->prefix);
+    bool begins = value.len >= len && memcmp(value.data, match->prefix, len) == 0;
+    return begins != match->is_other;
+}
+
+static double value_of(const struct family *f, const struct series *s)
+{
+    return f->kind == KIND_COUNTER ? (double)counter_value(&s->counter) : gauge_value(&s->gauge);
+}
+
+/* NULL: there is none of this name. Under the lock. */
+static const struct family *family_find(struct metrics *m, const char *name)
+{
+    const struct family *f = *family_link(m, name);
+    return f != NULL && strcmp(f->name, name) == 0 ? f : NULL;
+}
+
+void metrics_each(struct metrics *m, const char *name,
+                  void (*fn)(void *ctx, const struct metric_reading *reading), void *ctx)
+{
+    pthread_mutex_lock(&m->lock);
+    const struct family *f = family_find(m, name);
+    const struct series *first = f == NULL || f->kind == KIND_HISTOGRAM ? NULL : f->series;
+    for (const struct series *s = first; s != NULL; s = s->next)
+        fn(ctx, &(struct metric_reading){s->labels, value_of(f, s)});
+    pthread_mutex_unlock(&m->lock);
+}
+
+struct summing {
+    const struct metric_match *match;
+    double sum;
+};
+
+static void add_reading(void *ctx, const struct metric_reading *reading)
+{
+    struct summing *s = ctx;
+    if (is_meant(s->match, reading->labels))
+        s->sum = isnan(s->sum) ? reading->value : s->sum + reading->value;
+}
+
+double metrics_sum(struct metrics *m, const char *name, const struct metric_match *match)
+{
+    struct summing s = {match, (double)NAN};
+    metrics_each(m, name, add_reading, &s);
+    return s.sum;
+}
+
+_Static_assert(METRICS_BUCKETS == BOUNDS + 1, "a bucket for each bound, and one beyond");
+
+void metrics_distribution(struct metrics *m, const char *name, struct metric_distribution *ret)
+{
+    *ret = (struct metric_distribution){{0}};
+    pthread_mutex_lock(&m->lock);
+    const struct family *f = family_find(m, name);
+    const struct series *first = f == NULL || f->kind != KIND_HISTOGRAM ? NULL : f->series;
+    for (const struct series *s = first; s != NULL; s = s->next)
+        for (size_t i = 0; i < METRICS_BUCKETS; i++)
+            ret->buckets[i] += atomic_load_explicit(&s->histogram.buckets[i], memory_order_relaxed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+double metric_distribution_quantile(const struct metric_distribution *before,
+                                    const struct metric_distribution *after, double quantile)
+{
+    uint64_t counts[METRICS_BUCKETS], all = 0;
+    for (size_t i = 0; i < METRICS_BUCKETS; i++)
+        all += counts[i] = after->buckets[i] - before->buckets[i];
+    if (all == 0)
+        return (double)NAN;
+    double wanted = quantile * (double)all, below = 0;
+    for (size_t i = 0; i < BOUNDS; i++) {
+        double count = (double)counts[i], lower = i == 0 ? 0 : bounds[i - 1];
+        if (count > 0 && below + count >= wanted)
+            return lower + (bounds[i] - lower) * (wanted - below) / count;
+        below += count;
+    }
+    return bounds[BOUNDS - 1];
+}
+
 /* --- printing -------------------------------------------------------------------------------- */
 
 /* The shorter of two spellings, if it reads back as the same number. */
@@ -389,9 +502,7 @@ void metrics_on_scrape(struct metrics *m, void (*fn)(void *ctx), void *ctx)
 
 void metrics_print(struct metrics *m, struct buf *ret)
 {
-    /* Outside the lock: they may make series. */
-    for (size_t i = 0; i < m->hooks_len; i++)
-        m->hooks[i].fn(m->hooks[i].ctx);
+    metrics_refresh(m);
     pthread_mutex_lock(&m->lock);
     for (const struct family *f = m->families; f != NULL; f = f->next)
         print_family(ret, f);

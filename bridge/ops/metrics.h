@@ -65,6 +65,53 @@ void histogram_observe(struct histogram *h, double seconds);
  */
 void metrics_on_scrape(struct metrics *m, void (*fn)(void *ctx), void *ctx);
 
+/* Calls those functions now: before metrics_sum() and its kin are asked for what is only looked up.
+ * Thread: as metrics_print(). */
+void metrics_refresh(struct metrics *m);
+
+/* Which series of a family are meant: those whose label begins with this text, or all others. */
+struct metric_match {
+    const char *label; /* NULL: all series */
+    const char *prefix;
+    bool is_other;
+};
+
+/* The sum of the family's series that match, but for histograms; NaN: there is none. Thread: any.
+ */
+double metrics_sum(struct metrics *m, const char *name, const struct metric_match *match);
+
+#define METRICS_BUCKETS 15
+
+/* How many observations fell into each bucket; the last one is beyond all bounds. */
+struct metric_distribution {
+    uint64_t buckets[METRICS_BUCKETS];
+};
+
+/* Of all the histograms of this family together; all zero when there is none. Thread: any. */
+void metrics_distribution(struct metrics *m, const char *name, struct metric_distribution *ret);
+
+/* The quantile, of 0..1, of what was observed between the two, interpolated within its bucket, in
+ * seconds; what is beyond all bounds counts as the last one. NaN: nothing was observed.
+ *
+ * Source: as Prometheus' histogram_quantile(), "Query functions".
+ */
+double metric_distribution_quantile(const struct metric_distribution *before,
+                                    const struct metric_distribution *after, double quantile);
+
+struct metric_reading {
+    const char *labels; /* as printed: `provider="maesn",code="200"` */
+    double value;
+};
+
+/* Calls fn for each series of the family, in the order of their labels, but for histograms. fn
+ * makes no series. Thread: any; under the metrics' lock. */
+void metrics_each(struct metrics *m, const char *name,
+                  void (*fn)(void *ctx, const struct metric_reading *reading), void *ctx);
+
+/* The label's value, escaped as it is printed, borrowed from the labels; data is NULL: there is no
+ * such label. */
+struct bytes metric_label_find(const char *labels, const char *name);
+
 /* Appends all series in the text format 0.0.4, families in the order of their names, and a family's
  * series in the order of their labels. Thread: any.
  *

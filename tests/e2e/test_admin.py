@@ -75,5 +75,5 @@ def test_livez_does_not_depend_on_the_broker(own_kafka, start_bridge):
 
 
 def test_the_public_listener_serves_nothing_of_it(bridge):
-    for path in ("/metrics", "/livez", "/debug/config", "/rejections.json"):
+    for path in ("/metrics", "/livez", "/debug/config", "/rejections.json", "/status", "/status.json"):
         assert post(bridge.ingress_port, path, b"", SECRET).status == 404

@@ -68,7 +68,7 @@ def test_secrets_appear_nowhere(kafka, start_bridge):
     bridge.config.write_routes([route(secret_file="../secrets/current"), {"path": "/in/broken"}])
     wait.until(lambda: bridge.metric("maesn_bridge_config_last_reload_successful") == 0, 5, "the reload to be refused")
 
-    for path in ("/metrics", "/debug/config", "/rejections.json", "/readyz?verbose", "/livez", "/version"):
+    for path in ("/metrics", "/debug/config", "/rejections.json", "/readyz?verbose", "/livez", "/version", "/status", "/status.json"):
         status, text = bridge.admin(path)
         assert status == 200, path
         check_free_of_canaries(text, path, signatures)
@@ -130,7 +130,7 @@ def test_secrets_of_accounts_and_subscriptions_appear_nowhere(own_kafka, maesn):
             outputs.append(harness_bridge.run(*arguments, "--config", config))
             assert outputs[-1].stdout, (arguments, outputs[-1].stderr)
         for bridge in (reconciler, ingress):
-            for path in ("/metrics", "/debug/config", "/readyz?verbose", "/rejections.json", "/version"):
+            for path in ("/metrics", "/debug/config", "/readyz?verbose", "/rejections.json", "/version", "/status", "/status.json"):
                 status, text = bridge.admin(path)
                 assert status == 200, path
                 check_free_of(secrets, text, path)

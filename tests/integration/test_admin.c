@@ -35,6 +35,20 @@ static void print_config(void *ctx, struct buf *ret)
     buf_append_text(ret, "kafka:\n  brokers: kafka:9092\n");
 }
 
+/* Says what was asked for. */
+static unsigned print_query(void *ctx, const struct admin_query *q, struct buf *ret)
+{
+    const char *text = admin_query_text(q, "text"), *other = admin_query_text(q, "other");
+    (void)ctx;
+    buf_printf(ret, "text=%s other=%s", text == NULL ? "none" : text,
+               other == NULL ? "none" : other);
+    return text != NULL && text[0] == '\0' ? 400 : 200;
+}
+
+static const struct admin_page other_pages[] = {
+    {"/other", "text/html", "a page of somebody else", "default-src 'none'", print_query, NULL},
+};
+
 static int start(void **state)
 {
     static struct fixture f;
@@ -51,6 +65,8 @@ static int start(void **state)
         .rejections = f.rejections,
         .version_json = "{\"version\":\"1.2.3\"}\n",
         .print_config = print_config,
+        .pages = other_pages,
+        .pages_len = 1,
     };
     struct diag diag = {0};
     assert_int_equal(admin_new(&opt, &f.admin, &diag), STATUS_OK);
@@ -131,6 +147,8 @@ static void every_page_says_what_it_is_and_is_never_stored(void **state)
         {"/version", "application/json", "{\"version\":\"1.2.3\"}\n"},
         {"/debug/config", "application/yaml", "kafka:\n  brokers: kafka:9092\n"},
         {"/rejections.json", "application/json", "{\"rejections\":[]}\n"},
+        {"/other", "text/html", "text=none other=none"},
+        {"/other?text=a%26b+c&other=%3Cd", "text/html", "text=a&b c other=<d"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char line[64], content_type[128];
@@ -141,8 +159,20 @@ static void every_page_says_what_it_is_and_is_never_stored(void **state)
         assert_int_equal(code_of(answer), 200);
         assert_non_null(strstr(answer, content_type));
         assert_non_null(strstr(answer, "\r\nCache-Control: no-store\r\n"));
+        assert_non_null(strstr(answer, "\r\nX-Content-Type-Options: nosniff\r\n"));
+        assert_non_null(strstr(answer, "\r\nReferrer-Policy: no-referrer\r\n"));
         assert_memory_equal(body_of(answer), rows[i].body_start, strlen(rows[i].body_start));
     }
+}
+
+static void a_page_of_somebody_else_has_its_code_its_policy_and_its_line_of_the_index(void **state)
+{
+    const char *answer = ask(*state, "GET /other?text", "\r\n");
+    assert_int_equal(code_of(answer), 400);
+    assert_non_null(strstr(answer, "\r\nContent-Security-Policy: default-src 'none'\r\n"));
+    answer = ask(*state, "GET /", "\r\n");
+    assert_null(strstr(answer, "Content-Security-Policy"));
+    assert_non_null(strstr(answer, "\n/other            a page of somebody else\n"));
 }
 
 static void readiness_is_503_while_a_check_fails_and_says_why(void **state)
@@ -242,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_page_says_what_it_is_and_is_never_stored),
+        TEST(a_page_of_somebody_else_has_its_code_its_policy_and_its_line_of_the_index),
         TEST(readiness_is_503_while_a_check_fails_and_says_why),
         TEST(head_is_answered_as_get_without_a_body),
         TEST(other_methods_are_405),

@@ -302,6 +302,20 @@ static void a_flipped_bit_is_not_opened_and_nothing_is_handed_out(void **state)
     }
 }
 
+static void base64_is_padded(void **state)
+{
+    /* Source: RFC 4648 section 10. */
+    static const struct {
+        const char *text, *base64;
+    } rows[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[BASE64_LEN(6) + 1];
+        base64_encode(bytes_of_text(rows[i].text), text);
+        assert_string_equal(text, rows[i].base64);
+    }
+}
+
 static void base32_is_lower_case_and_has_no_padding(void **state)
 {
     static const struct {
@@ -349,6 +363,7 @@ int main(void)
         cmocka_unit_test(hex_reads_back_in_either_case),
         cmocka_unit_test(aes_gcm_agrees_with_its_authors_however_the_additional_data_is_cut),
         cmocka_unit_test(a_flipped_bit_is_not_opened_and_nothing_is_handed_out),
+        cmocka_unit_test(base64_is_padded),
         cmocka_unit_test(base32_is_lower_case_and_has_no_padding),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -28,8 +28,7 @@ static struct reported_account account_of(const char *id, struct reported_step *
                                        .is_readable = true,
                                        .has_ended = true,
                                        .end = PASS_COMPLETE,
-                                       .steps = steps,
-                                       .steps_len = len};
+                                       .plan = {steps, len}};
     snprintf(account.id, sizeof(account.id), "%s", id);
     return account;
 }

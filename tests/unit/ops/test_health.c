@@ -110,6 +110,20 @@ static void what_was_in_the_buffer_stays(void **state)
     assert_string_equal(buf_text(&text), "before ok\n");
 }
 
+static void all_checks_are_told_one_by_one(void **state)
+{
+    struct fixture *f = *state;
+    struct health_result results[HEALTH_CHECKS_MAX];
+    f->ready = (struct fake){.why = "the process is stopping"};
+    assert_int_equal(health_check_all(f->health, results), 3);
+    assert_string_equal(results[0].name, "loops");
+    assert_true(results[0].passed);
+    assert_int_equal(results[1].kind, HEALTH_READY);
+    assert_false(results[1].passed);
+    assert_string_equal(results[1].why.text, "the process is stopping");
+    assert_true(results[2].passed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, discard)
 
 int main(void)
@@ -121,6 +135,7 @@ int main(void)
         TEST(a_reported_check_never_fails_an_endpoint),
         TEST(a_check_need_not_say_why),
         TEST(what_was_in_the_buffer_stays),
+        TEST(all_checks_are_told_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

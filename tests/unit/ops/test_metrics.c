@@ -241,6 +241,62 @@ static void the_process_tells_what_it_uses(void **state)
     assert_non_null(strstr(buf_text(&text), "# TYPE process_cpu_seconds_total counter\n"));
 }
 
+static void series_are_summed_by_their_label(void **state)
+{
+    struct metrics *m = *state;
+    static const char *const codes[] = {"200", "202", "401", "503"};
+    for (size_t i = 0; i < 4; i++) {
+        const struct metric_label labels[] = {{"provider", "a,code=\"2"}, {"code", codes[i]}};
+        counter_add(metrics_counter(m, "a_total", "A.", labels, 2), (uint64_t)1 << i);
+    }
+    static const struct {
+        struct metric_match match;
+        double sum;
+    } rows[] = {
+        {{NULL, NULL, false}, 15},   {{"code", "2", false}, 3}, {{"code", "2", true}, 12},
+        {{"code", "401", false}, 4}, {{"code", "9", true}, 15}, {{"provider", "a,", false}, 15},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_true(metrics_sum(m, "a_total", &rows[i].match) == rows[i].sum);
+    /* None is not 0. */
+    assert_true(isnan(metrics_sum(m, "b_total", &rows[0].match)));
+    assert_true(isnan(metrics_sum(m, "a_total", &(struct metric_match){"code", "9", false})));
+}
+
+static void a_label_is_found_by_its_whole_name(void **state)
+{
+    static const char labels[] = "decode=\"1\",code=\"a\\\"b,x=\\\\\",x=\"\"";
+    static const struct {
+        const char *name, *value;
+    } rows[] = {{"decode", "1"}, {"code", "a\\\"b,x=\\\\"}, {"x", ""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_true(
+            bytes_equal(metric_label_find(labels, rows[i].name), bytes_of_text(rows[i].value)));
+    assert_null(metric_label_find(labels, "cod").data);
+    assert_null(metric_label_find("", "code").data);
+}
+
+static void a_quantile_is_of_what_was_observed_in_between(void **state)
+{
+    struct metrics *m = *state;
+    struct histogram *h = metrics_histogram(m, "a_seconds", "A.", NULL, 0);
+    struct metric_distribution before, after;
+    histogram_observe(h, 9);
+    metrics_distribution(m, "a_seconds", &before);
+    assert_true(isnan(metric_distribution_quantile(&before, &before, 0.5)));
+    for (int i = 0; i < 99; i++)
+        histogram_observe(h, 0.02); /* within 10 to 25 ms */
+    histogram_observe(h, 3600);
+    metrics_distribution(m, "a_seconds", &after);
+    /* The 50th of the 99 within that bucket. */
+    assert_true(
+        fabs(metric_distribution_quantile(&before, &after, 0.5) - (0.01 + 0.015 * 50 / 99)) < 1e-9);
+    assert_true(metric_distribution_quantile(&before, &after, 1) == 10);
+    metrics_distribution(m, "b_seconds", &after);
+    assert_int_equal(after.buckets[0], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, discard)
 
 int main(void)
@@ -254,6 +310,9 @@ int main(void)
         TEST(a_histogram_prints_cumulative_buckets),
         TEST(beyond_the_bound_counting_goes_on_and_the_loss_is_shown),
         TEST(a_hook_runs_before_each_scrape_and_may_make_series),
+        TEST(series_are_summed_by_their_label),
+        TEST(a_label_is_found_by_its_whole_name),
+        TEST(a_quantile_is_of_what_was_observed_in_between),
         TEST(threads_count_without_losing_any),
         TEST(the_process_tells_what_it_uses),
     };

@@ -1,0 +1,11 @@
+# cmake -DOUTPUT=assets.c -P embed.cmake FILE...: each file as an array of characters, NUL-terminated: page.css is page_css.
+file(WRITE ${OUTPUT}.new "#include \"bridge/status/assets.h\"\n")
+math(EXPR last "${CMAKE_ARGC} - 1")
+foreach(i RANGE 4 ${last})
+  set(name ${CMAKE_ARGV${i}})
+  file(READ ${name} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(MAKE_C_IDENTIFIER ${name} symbol)
+  file(APPEND ${OUTPUT}.new "\nconst char ${symbol}[] = {${bytes}0};\n")
+endforeach()
+file(RENAME ${OUTPUT}.new ${OUTPUT})
