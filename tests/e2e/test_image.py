@@ -57,6 +57,10 @@ def test_it_has_no_shell_no_setuid_file_and_nothing_that_anybody_may_write(root)
         assert path.is_symlink() or not mode & stat.S_IWOTH, path
 
 
+def test_there_is_a_place_for_the_spool_that_is_the_users(root):
+    assert (root / "var/lib/maesn-bridge").stat().st_uid == image.UID
+
+
 def test_it_runs_as_an_ordinary_user_and_carries_its_labels(built):
     config = built[1]["config"]
     assert config["User"] == "65532:65532"

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,7 +79,7 @@ def unpack(name, directory):
     container = buildah("from", name).strip()
     try:
         mounted = buildah("mount", container).strip()
-        shutil.copytree(mounted, directory, symlinks=True)
+        call("cp", "--archive", mounted, directory)  # with its owners
     finally:
         buildah("rm", container)
     return directory

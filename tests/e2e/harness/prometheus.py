@@ -23,6 +23,18 @@ def scrape(address, **labels):
     return {"targets": [address], "labels": labels}
 
 
+def api(port, path, **parameters):
+    """The data of an answer; fails with what Prometheus has against the request, or warns of."""
+    url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{parameters}: {error.read().decode()}") from None
+    assert said["status"] == "success" and not said.get("warnings"), (parameters, said)
+    return said["data"]
+
+
 class Prometheus:
     """`configuration` is a whole one; its files are relative to `directory`."""
 
@@ -62,15 +74,7 @@ class Prometheus:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def api(self, path, **parameters):
-        """The data of an answer; fails with what Prometheus has against the request, or warns of."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                said = json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{parameters}: {error.read().decode()}") from None
-        assert said["status"] == "success" and not said.get("warnings"), (parameters, said)
-        return said["data"]
+        return api(self.port, path, **parameters)
 
     def series(self, expression):
         """The label sets that the expression has now."""
