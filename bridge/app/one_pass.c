@@ -350,8 +350,9 @@ bool one_pass_knows(struct one_pass *p, const char *account)
 
 struct resource_search {
     struct one_pass *pass;
-    const char *account; /* NULL: any */
-    const char *resource;
+    const char *account;    /* NULL: any */
+    const char *resource;   /* NULL: any */
+    int64_t before_unix_ms; /* created then */
     bool is_found;
 };
 
@@ -361,7 +362,9 @@ static void look_for_resource(void *ctx, struct reconciler_account *account)
     for (size_t i = 0; i < account->state.routes_len; i++) {
         const struct route_record *r = account->state.routes[i].record;
         search->is_found |= r->state == ROUTE_ACTIVE &&
-                            strcmp(r->url.specification.resource, search->resource) == 0;
+                            r->created_at_unix_ms < search->before_unix_ms &&
+                            (search->resource == NULL ||
+                             strcmp(r->url.specification.resource, search->resource) == 0);
     }
 }
 
@@ -380,7 +383,14 @@ static void search_resource(void *ctx)
 
 bool one_pass_has_resource(struct one_pass *p, const char *account, const char *resource)
 {
-    struct resource_search search = {.pass = p, .account = account, .resource = resource};
+    return one_pass_has_older(p, account, resource, INT64_MAX);
+}
+
+bool one_pass_has_older(struct one_pass *p, const char *account, const char *resource,
+                        int64_t before_unix_ms)
+{
+    struct resource_search search = {
+        .pass = p, .account = account, .resource = resource, .before_unix_ms = before_unix_ms};
     task_loop_call(p->modules.loop, search_resource, &search);
     return search.is_found;
 }

@@ -68,6 +68,11 @@ bool one_pass_knows(struct one_pass *p, const char *account);
 /* Whether an active route, of the account or, where it is NULL, of any, is for the resource. */
 bool one_pass_has_resource(struct one_pass *p, const char *account, const char *resource);
 
+/* Whether an active route of the account, for the resource or, where it is NULL, for any, is still
+ * the one from before the instant. */
+bool one_pass_has_older(struct one_pass *p, const char *account, const char *resource,
+                        int64_t before_unix_ms);
+
 /* What is known until now; it does not change until one_pass_unlock(). */
 const struct pass_report *one_pass_lock(struct one_pass *p);
 void one_pass_unlock(struct one_pass *p);

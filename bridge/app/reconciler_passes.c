@@ -395,35 +395,49 @@ static void on_end(void *ctx, const struct pass_result *result)
         p->options.on_records_unknown(p->options.ctx, partition);
 }
 
+/* The sender's clock may be ahead: what was made now, every pass until then would make anew. */
+static void heed_rotation(struct running_pass *running, const struct rotation *asked,
+                          struct rotation *ret)
+{
+    if (clock_unix_ms() >= asked->before_unix_ms)
+        *ret = *asked;
+    else if (running->rotates_at_unix_ms == 0 ||
+             asked->before_unix_ms < running->rotates_at_unix_ms)
+        running->rotates_at_unix_ms = asked->before_unix_ms;
+}
+
+static bool is_fresh(int64_t requested_at_unix_ms)
+{
+    return clock_unix_ms() < requested_at_unix_ms + REQUEST_FORCE_MS;
+}
+
 /* What a command has asked for: it may be read again at any time, and then does nothing more. */
 static void heed_request(struct running_pass *running, struct pass_options *opt)
 {
     const struct request_record *r = running->request;
     if (r == NULL)
         return;
-    bool is_fresh = clock_unix_ms() < r->requested_at_unix_ms + REQUEST_FORCE_MS;
+    heed_rotation(running, &(struct rotation){r->former_rotate_unix_ms, r->former_resource},
+                  &opt->rotations[1]);
+    if (is_fresh(r->former_force_unix_ms))
+        opt->force_unix_ms = r->former_force_unix_ms;
     switch (r->kind) {
     case REQUEST_PASS:
         return;
     case REQUEST_FORCE:
-        opt->withholds_deletes = opt->withholds_deletes && !is_fresh;
+        opt->force_unix_ms = is_fresh(r->requested_at_unix_ms) ? r->requested_at_unix_ms : 0;
         return;
     case REQUEST_ROTATE:
-        if (clock_unix_ms() < r->requested_at_unix_ms) {
-            /* Its sender's clock is ahead: what was made now, every pass until then would make
-             * anew. */
-            running->rotates_at_unix_ms = r->requested_at_unix_ms;
-            return;
-        }
-        opt->rotate_before_unix_ms = r->requested_at_unix_ms;
-        opt->rotate_resource = r->resource;
+        heed_rotation(running, &(struct rotation){r->requested_at_unix_ms, r->resource},
+                      &opt->rotations[0]);
         return;
     case REQUEST_ADOPT:
         running->adoption = (struct adoption){r->provider_id, r->callback_url, r->secret, r->token};
-        opt->adoption = is_fresh ? &running->adoption : NULL;
+        opt->adoption = is_fresh(r->requested_at_unix_ms) ? &running->adoption : NULL;
         return;
     case REQUEST_FORGET:
-        opt->forget_before_unix_ms = is_fresh ? r->requested_at_unix_ms : 0;
+        opt->forget_before_unix_ms =
+            is_fresh(r->requested_at_unix_ms) ? r->requested_at_unix_ms : 0;
         return;
     }
 }

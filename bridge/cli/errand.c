@@ -148,21 +148,55 @@ struct asking {
     int32_t partitions;
 };
 
-/* What was asked for before, and has more to it than a pass, is asked for again: it may not have
- * been carried out yet. */
-static enum status keep_former(const struct errand *e, const struct topic_row *row,
-                               struct request_record *ret, struct request_record **ret_former)
+/* Whether the rotation is not finished. */
+static bool is_rotating(const struct errand *e, const char *account, int64_t asked_unix_ms,
+                        const char *resource)
+{
+    return asked_unix_ms != 0 && one_pass_has_older(e->pass, account, resource, asked_unix_ms);
+}
+
+/* Takes the rotation up into what is carried on; of two that are carried, one for all. */
+static void carry_rotation(int64_t asked_unix_ms, const char *resource, struct request_record *ret)
+{
+    bool is_same = ret->former_resource != NULL && resource != NULL &&
+                   strcmp(ret->former_resource, resource) == 0;
+    ret->former_resource = ret->former_rotate_unix_ms == 0 || is_same ? resource : NULL;
+    if (ret->former_rotate_unix_ms < asked_unix_ms)
+        ret->former_rotate_unix_ms = asked_unix_ms;
+}
+
+/* A request takes the place of the one before: what is not finished of that goes on with it. */
+static void carry_on(const struct errand *e, const char *account,
+                     const struct request_record *former, struct request_record *ret)
+{
+    if (former->kind == REQUEST_ROTATE &&
+        is_rotating(e, account, former->requested_at_unix_ms, former->resource))
+        carry_rotation(former->requested_at_unix_ms, former->resource, ret);
+    if (is_rotating(e, account, former->former_rotate_unix_ms, former->former_resource))
+        carry_rotation(former->former_rotate_unix_ms, former->former_resource, ret);
+    /* Whether it was carried out is known to the owner, who does it once. */
+    ret->former_force_unix_ms =
+        former->kind == REQUEST_FORCE ? former->requested_at_unix_ms : former->former_force_unix_ms;
+}
+
+/* Who asks for a pass only asks again for what was asked for before: it may not have been carried
+ * out yet. */
+static enum status keep_former(const struct errand *e, const char *account,
+                               const struct topic_row *row, struct request_record *ret,
+                               struct request_record **ret_former)
 {
     CLEANUP(buf_wipe_done) struct buf json;
     buf_init(&json, SEALED_PLAINTEXT_MAX);
-    if (e->request.kind != REQUEST_PASS || row == NULL)
+    if (row == NULL)
         return STATUS_OK;
     enum status status =
         registry_access_unseal(e->access, e->access->settings->topics_accounts, row, &json, NULL);
     if (status == STATUS_OK)
         status = request_record_read(buf_bytes(&json), ret_former, NULL);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && e->request.kind == REQUEST_PASS)
         *ret = **ret_former;
+    else if (status == STATUS_OK)
+        carry_on(e, account, *ret_former, ret);
     return status == STATUS_NOMEM ? status : STATUS_OK; /* what cannot be read is replaced */
 }
 
@@ -177,8 +211,8 @@ static enum status add_request(const struct errand *e, const char *account,
     buf_init(&json, request_max);
     registry_key_of_request(account, key);
     memcpy(wanted.account, account, strlen(account) + 1);
-    enum status status =
-        keep_former(e, topic_rows_find(rows, partition, bytes_of_text(key)), &wanted, &former);
+    enum status status = keep_former(
+        e, account, topic_rows_find(rows, partition, bytes_of_text(key)), &wanted, &former);
     if (status == STATUS_OK)
         status = buf_reserve(&json, request_max);
     if (status == STATUS_OK)

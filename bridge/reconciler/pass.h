@@ -41,9 +41,9 @@ struct pass_options {
 
     bool only_plans; /* nothing is written and nothing but lists is called */
     bool withholds_deletes;
+    int64_t force_unix_ms; /* the request that lifts this, once: when it was made; 0: none */
     bool retries_blocked; /* the API key was refused and is taken again: blocks are tried at once */
-    int64_t rotate_before_unix_ms;
-    const char *rotate_resource;
+    struct rotation rotations[ROTATIONS];
     const struct adoption *adoption; /* is taken over first, if it can be; NULL: none */
     /* An account that is not declared is forgotten, without a call, if all that the registry has of
      * it is older; 0: it is not. */

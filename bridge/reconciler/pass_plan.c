@@ -4,6 +4,13 @@
 
 #include <assert.h>
 
+/* Whether a request lifts the guard rail that no pass has carried out yet. */
+static bool is_forced(const struct pass *p)
+{
+    const struct account_record *r = p->state->record;
+    return p->opt.force_unix_ms != 0 && (r == NULL || r->forced_unix_ms != p->opt.force_unix_ms);
+}
+
 /* Whether, after this plan, nothing is left of an account that is no longer declared. */
 static bool is_finished_with(const struct pass *p)
 {
@@ -26,6 +33,8 @@ static enum status collect_account(struct pass *p)
     if (old != NULL && is_finished_with(p))
         return pass_commit_add_account(p, old, true);
     struct account_record r = pass_standing(p, ACCOUNT_OK, NULL);
+    if (is_forced(p))
+        r.forced_unix_ms = p->opt.force_unix_ms; /* with the intents that it has let through */
     enum status status = refusals_keep(p->state, p->planned, pass_now_unix_ms(p), &r);
     if (status != STATUS_OK)
         return status;
@@ -67,9 +76,9 @@ void pass_plan(struct pass *p)
         .now_unix_ms = pass_now_unix_ms(p),
         .listed_at_unix_ms = p->listed_at_unix_ms,
         .may_create = !p->is_after_create,
-        .withholds_deletes = p->opt.withholds_deletes,
-        .rotate_before_unix_ms = p->opt.rotate_before_unix_ms,
-        .rotate_resource = p->opt.rotate_resource,
+        .withholds_deletes = p->opt.withholds_deletes && !is_forced(p),
+        .is_forced = is_forced(p),
+        .rotations = {p->opt.rotations[0], p->opt.rotations[1]},
     };
     enum status status = p->planned == NULL ? STATUS_NOMEM : plan_make(&in, p->planned, &p->plan);
     if (status != STATUS_OK) {

@@ -23,6 +23,7 @@ struct account_record pass_standing(const struct pass *p, enum account_status st
 
     r.refused = old->refused;
     memcpy(r.configuration, old->configuration, sizeof(r.configuration));
+    r.forced_unix_ms = old->forced_unix_ms;
     if (strcmp(old->fingerprint, p->fingerprint) == 0)
         r.key_since_unix_ms = old->key_since_unix_ms;
     if (old->status == status)

@@ -93,17 +93,26 @@ struct plan {
     unsigned without_expiry;  /* keepers that cannot be renewed in time */
 };
 
+/* What was created before is replaced. */
+struct rotation {
+    int64_t before_unix_ms; /* 0: nothing is */
+    const char *resource;   /* kebab case; only that; NULL: all */
+};
+
+/* What is asked for now, and what was before and is not finished. */
+#define ROTATIONS 2
+
 struct plan_input {
     const struct desired_account *desired;
     const struct account_state *state;
     const struct observation *observation;
     const struct reconciler_options *options;
     int64_t now_unix_ms;
-    int64_t listed_at_unix_ms;     /* when the lists were begun: what they lack was missing then */
-    bool may_create;               /* intents of this pass are still to come */
-    bool withholds_deletes;        /* the guard rail holds */
-    int64_t rotate_before_unix_ms; /* what was created before is replaced; 0: nothing is */
-    const char *rotate_resource;   /* kebab case; only that; NULL: all */
+    int64_t listed_at_unix_ms; /* when the lists were begun: what they lack was missing then */
+    bool may_create;           /* intents of this pass are still to come */
+    bool withholds_deletes;    /* the guard rail holds */
+    bool is_forced;            /* it was lifted: what is to be deleted now stays so */
+    struct rotation rotations[ROTATIONS];
 };
 
 /* Whether anything is to be done or cannot be: what `plan` exits 2 for. Waiting is not, unless for

@@ -30,6 +30,18 @@ static bool is_due_for_renewal(const struct plan_view *v, const struct route_rec
     return v->in->now_unix_ms - newest_unix_ms >= lifetime_ms * 3 / 10;
 }
 
+static bool is_to_be_rotated(const struct plan_view *v, const struct route_record *r)
+{
+    for (size_t i = 0; i < ROTATIONS; i++) {
+        const struct rotation *rotation = &v->in->rotations[i];
+        if (r->created_at_unix_ms < rotation->before_unix_ms &&
+            (rotation->resource == NULL ||
+             strcmp(rotation->resource, v->specification->resource) == 0))
+            return true;
+    }
+    return false;
+}
+
 /* REASON_FINE, or why a wanted specification needs a new generation. */
 static enum plan_reason why_create(const struct plan_view *v)
 {
@@ -41,9 +53,7 @@ static enum plan_reason why_create(const struct plan_view *v)
     enum plan_reason reason = plan_view_misfit(v, r, v->keeper_seen);
     if (reason != REASON_FINE)
         return reason;
-    const char *rotate_resource = v->in->rotate_resource;
-    if (r->created_at_unix_ms < v->in->rotate_before_unix_ms &&
-        (rotate_resource == NULL || strcmp(rotate_resource, v->specification->resource) == 0))
+    if (is_to_be_rotated(v, r))
         return REASON_ROTATION;
     return is_due_for_renewal(v, r) ? REASON_EXPIRES : REASON_FINE;
 }

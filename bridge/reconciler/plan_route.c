@@ -69,6 +69,8 @@ static void step_for_undesired(struct plan_view *v, const struct route_record *r
     } else {
         after->state = ROUTE_RETIRING;
         after->delete_after_unix_ms = v->in->now_unix_ms;
+        if (v->in->is_forced)
+            after->undesired_since_unix_ms = 0; /* a DELETE that fails is not withheld again */
         add_delete(v, r, REASON_NOT_WANTED, after, seen);
     }
 }

@@ -35,6 +35,7 @@ static const struct record_field fields[] = {
     {"status_since_unix_ms", INSTANT(status_since_unix_ms)},
     {"refused", TEXT(refused, false)},
     {"configuration", CHARS(configuration, false)},
+    {"forced_unix_ms", INSTANT(forced_unix_ms)},
 };
 
 static const struct record_form form = {"account record", sizeof(struct account_record), fields,

@@ -32,6 +32,7 @@ struct account_record {
     int64_t status_since_unix_ms; /* likewise */
     const char *refused;          /* specifications the provider refuses, a blank between them */
     char configuration[ACCOUNT_FINGERPRINT_SIZE]; /* that it refuses them of; "": none */
+    int64_t forced_unix_ms; /* the last request to force that was carried out: when it was made */
 };
 
 /* As route_record_copy(). */

@@ -22,6 +22,12 @@ static const struct record_field fields[] = {
     {"token", RECORD_TEXT, offsetof(struct request_record, token), 0, false, NULL, 0},
     {"requested_at_unix_ms", RECORD_INSTANT, offsetof(struct request_record, requested_at_unix_ms),
      0, true, NULL, 0},
+    {"former_rotate_unix_ms", RECORD_INSTANT,
+     offsetof(struct request_record, former_rotate_unix_ms), 0, false, NULL, 0},
+    {"former_resource", RECORD_TEXT, offsetof(struct request_record, former_resource), 0, false,
+     NULL, 0},
+    {"former_force_unix_ms", RECORD_INSTANT, offsetof(struct request_record, former_force_unix_ms),
+     0, false, NULL, 0},
 };
 
 static const struct record_form form = {"request record", sizeof(struct request_record), fields,

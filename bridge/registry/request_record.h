@@ -28,6 +28,11 @@ struct request_record {
     const char *secret;
     const char *token; /* Moneybird's webhook_token; NULL: none */
     int64_t requested_at_unix_ms;
+
+    /* What was asked for before and is not finished, as far as its sender could see; 0: nothing. */
+    int64_t former_rotate_unix_ms; /* when a REQUEST_ROTATE was made */
+    const char *former_resource;   /* its resource */
+    int64_t former_force_unix_ms;  /* when a REQUEST_FORCE was made */
 };
 
 /* As route_record_copy(). */

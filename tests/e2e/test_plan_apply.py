@@ -365,6 +365,56 @@ def test_deletes_that_a_guard_rail_withholds_need_force(make_world, maesn, runs)
         assert one.world.bridges[0].stop() == 0
 
 
+def test_force_lets_through_once_what_is_withheld_then(make_world, maesn):
+    """What a file loses after that is withheld, however soon. Fails when the request counts as long as it is fresh."""
+    names = [f"tenant-{i}" for i in range(8)]
+    accounts = [account(name, "lexware-office", INVOICES) for name in names]
+    one = make_world(accounts, {"reconciler": {"policy": "sync", "delete_delay_s": 0}})
+    one.run("apply")
+    one.world.declare(accounts[:4])
+    bridge = one.world.start()
+    wait.until(lambda: bridge.metric("maesn_bridge_reconcile_deletes_withheld") == 1, 20, "deletes are withheld")
+    assert one.run("apply", "--force").stdout.splitlines()[-1] == "Applied by 1 reconciler: 8 deleted"
+
+    one.world.declare([])
+    asked = len(maesn.asked("GET"))
+    wait.until(lambda: bridge.metric("maesn_bridge_reconcile_deletes_withheld") == 1, 20, "deletes are withheld again")
+    wait.until(lambda: len(maesn.asked("GET")) >= asked + 8, 30, "two more passes over those that are left")
+    assert len(maesn.asked("DELETE")) == 8
+    # Those whose request was carried out declared and withdrawn again: it is still in the topic, and fresh.
+    one.world.declare(accounts)
+    one.world.await_settled(*names, count=16, seconds=60)
+    one.world.declare(accounts[:4])
+    wait.until(lambda: bridge.metric("maesn_bridge_reconcile_deletes_withheld") == 1, 20, "deletes are withheld once more")
+    asked = len(maesn.asked("GET"))
+    wait.until(lambda: len(maesn.asked("GET")) >= asked + 16, 40, "two more passes")
+    assert len(maesn.asked("DELETE")) == 8 and len(maesn.subscriptions) == 16
+    assert bridge.stop() == 0
+
+
+def test_a_request_to_force_leaves_an_unfinished_rotation_standing(make_world, maesn):
+    names = [f"tenant-{i}" for i in range(5)]
+    accounts = [account(name, "lexware-office", INVOICES) for name in names]
+    one = make_world(accounts, {"reconciler": {"policy": "sync", "delete_delay_s": 0}})
+    one.run("apply")
+    maesn.fault = lambda request: (500, "{}") if request.method == "POST" else None
+    bridge = one.world.start()
+    posts = len(maesn.asked("POST"))
+    one.world.request("tenant-0", "rotate")
+    wait.until(lambda: len(maesn.asked("POST")) > posts, 20, "the rotation is tried")
+    before = {s.id for s in maesn.of("key-of-tenant-0")}
+    fewer = [account(name, "lexware-office", [{"resource": "INVOICE", "events": ["CREATED"]}]) for name in names]
+    one.world.declare(fewer)  # 5 of 10
+    wait.until(lambda: bridge.metric("maesn_bridge_reconcile_deletes_withheld") == 1, 20, "deletes are withheld")
+    run("apply", "--force", "--config", one.world.config.file, seconds=60)  # the rotation is not its business
+    wait.until(lambda: len(maesn.asked("DELETE")) == 5, 20, "they are let through")
+    maesn.fault = lambda request: None
+    wait.until(lambda: maesn.of("key-of-tenant-0") and not before & {s.id for s in maesn.of("key-of-tenant-0")}, 90,
+               "what is left of the account is replaced")
+    assert len(maesn.subscriptions) == 5
+    assert bridge.stop() == 0
+
+
 def test_what_a_call_did_not_do_is_told(make_world, maesn):
     one = make_world([account("acme-42", "lexware-office", INVOICES), account("beta", "lexware-office", INVOICES),
                       account("gamma", "lexware-office", INVOICES)])

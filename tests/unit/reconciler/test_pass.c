@@ -31,6 +31,8 @@ struct fixture {
 
     enum provider_verdict answers[4]; /* by kind of call; VERDICT_OK at first */
     bool is_unsent;
+    bool withholds_deletes;
+    int64_t force_unix_ms;
     int64_t forget_before_unix_ms;
     enum status commits; /* how they end */
     bool may_act;
@@ -152,6 +154,8 @@ static void begin(struct fixture *f, bool is_declared, bool only_plans)
         .clock_ctx = f,
         .only_plans = only_plans,
         .adoption = f->adoption,
+        .withholds_deletes = f->withholds_deletes,
+        .force_unix_ms = f->force_unix_ms,
         .forget_before_unix_ms = f->forget_before_unix_ms,
         .on_end = on_end,
         .ctx = f,
@@ -534,6 +538,33 @@ static void an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_reco
     assert_int_equal(f->result.end, PASS_COMPLETE);
 }
 
+static void a_request_to_force_counts_once_and_what_it_let_through_is_finished(void **state)
+{
+    struct fixture *f = *state;
+    f->options.delete_delay_ms = 0;
+    expect(f, PASS_COMPLETE, "GET ok pending POST active ");
+    f->withholds_deletes = true;
+    f->force_unix_ms = NOW;
+    f->answers[CALL_DELETE] = VERDICT_AMBIGUOUS;
+    f->desired.wanted_len = 0;
+    expect(f, PASS_COMPLETE, "GET ok retiring DELETE ");
+    assert_int_equal(f->state.record->forced_unix_ms, NOW);
+    f->force_unix_ms = 0; /* whether it stands there or not */
+    f->answers[CALL_DELETE] = VERDICT_OK;
+    expect(f, PASS_COMPLETE, "GET DELETE retired ");
+
+    f->desired.wanted_len = 1;
+    f->is_there = false;
+    f->now_unix_ms = NOW + 30 * 1000;
+    expect(f, PASS_COMPLETE, "GET pending POST active ");
+    f->desired.wanted_len = 0;
+    f->force_unix_ms = NOW;                  /* read again */
+    expect(f, PASS_COMPLETE, "GET active "); /* undesired since now */
+    expect(f, PASS_COMPLETE, "GET ");
+    f->force_unix_ms = NOW + 1; /* another one */
+    expect(f, PASS_COMPLETE, "GET ok retiring DELETE retired ");
+}
+
 static void an_account_that_is_not_declared_is_forgotten_without_a_call_if_it_is_older(void **state)
 {
     struct fixture *f = *state;
@@ -649,6 +680,7 @@ int main(void)
         T(a_secret_that_was_not_committed_is_the_next_passes_first_commit),
         T(a_secret_whose_commit_nobody_knows_of_is_saved_if_its_intent_still_stands),
         T(an_account_no_longer_declared_is_cleaned_up_with_the_key_of_its_record),
+        T(a_request_to_force_counts_once_and_what_it_let_through_is_finished),
         T(an_account_that_is_not_declared_is_forgotten_without_a_call_if_it_is_older),
         T(what_has_no_key_to_clean_up_after_it_can_be_forgotten),
         T(a_pass_that_is_freed_cancels_what_is_under_way),

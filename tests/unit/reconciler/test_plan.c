@@ -356,6 +356,10 @@ static void what_is_not_wanted_is_deleted_under_sync_after_the_delay(void **stat
     hold(f, &r);
     expect(f, "delete invoice -3600000 a: not wanted any more [retiring]\n");
 
+    f->in.is_forced = true;
+    expect(f, "delete invoice -3600000 a: not wanted any more [retiring]\n");
+    f->in.is_forced = false;
+
     f->in.withholds_deletes = true;
     expect(f, "withhold invoice -3600000: not wanted any more\n");
 
@@ -470,12 +474,16 @@ static void a_rotation_replaces_what_was_made_before_it(void **state)
 {
     struct fixture *f = *state;
     have(f, HOUR, "a");
-    f->in.rotate_before_unix_ms = NOW - HOUR;
+    f->in.rotations[0].before_unix_ms = NOW - HOUR;
     expect(f, "keep invoice -3600000: as it should be\n");
-    f->in.rotate_before_unix_ms = NOW;
-    f->in.rotate_resource = "customer";
+    f->in.rotations[0].before_unix_ms = NOW;
+    f->in.rotations[0].resource = "customer";
     expect(f, "keep invoice -3600000: as it should be\n");
-    f->in.rotate_resource = "invoice";
+    f->in.rotations[0].resource = "invoice";
+    expect(f, "keep invoice -3600000: as it should be\n"
+              "create invoice -0: a rotation was asked for [pending]\n");
+    f->in.rotations[1] = f->in.rotations[0]; /* the one before it counts as well */
+    f->in.rotations[0].resource = "customer";
     expect(f, "keep invoice -3600000: as it should be\n"
               "create invoice -0: a rotation was asked for [pending]\n");
 }

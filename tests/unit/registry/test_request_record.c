@@ -42,7 +42,10 @@ static void a_request_to_adopt_holds_all_of_the_subscription(void **state)
                                      .callback_url = "https://hooks.example.com/in/x",
                                      .secret = "s",
                                      .token = "t",
-                                     .requested_at_unix_ms = 1795293215356};
+                                     .requested_at_unix_ms = 1795293215356,
+                                     .former_rotate_unix_ms = 1795293215355,
+                                     .former_resource = "invoice",
+                                     .former_force_unix_ms = 1795293215354};
     struct request_record *read = NULL, *copied = request_record_copy(&r);
     struct buf json;
     buf_init(&json, 1024);
@@ -54,6 +57,9 @@ static void a_request_to_adopt_holds_all_of_the_subscription(void **state)
     assert_string_equal(read->callback_url, r.callback_url);
     assert_string_equal(read->secret, r.secret);
     assert_string_equal(read->token, r.token);
+    assert_int_equal(read->former_rotate_unix_ms, r.former_rotate_unix_ms);
+    assert_string_equal(read->former_resource, r.former_resource);
+    assert_int_equal(read->former_force_unix_ms, r.former_force_unix_ms);
     request_record_free(read);
     request_record_free(copied);
     buf_done(&json);
