@@ -2,10 +2,7 @@
 
 import argparse
 import collections
-import os
 import pathlib
-import platform
-import re
 import sys
 import time
 
@@ -15,6 +12,7 @@ from harness import wait  # noqa: E402
 from harness.crowd import Crowd  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
 from harness.reconciler import World, account  # noqa: E402
+from process import cpu_seconds, machine, resident_mib  # noqa: E402
 
 SUBSCRIPTIONS = 3
 TENTHS = 10
@@ -24,16 +22,6 @@ DEFAULTS = {"second_look_s": 30, "pending_ttl_s": 600, "delete_delay_s": 600, "o
 # What a log may hold of an undisturbed run.
 ORDINARY = {"account.reconciled", "config.loaded", "kafka.logged", "partition.claimed", "partitions.assigned", "process.started",
             "registry.loaded"}
-
-
-def cpu_seconds(pid):
-    """User and system time of the process so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(pid, what="VmRSS"):
-    return int(re.search(rf"{what}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
 def directory_bytes(cluster, topic):
@@ -88,15 +76,15 @@ def measure(cluster, count, interval_s, partitions):
     world = World(cluster, crowd, f"bench-{count}", accounts_of(count), {"reconciler": {**DEFAULTS, "interval_s": interval_s}}, partitions)
     try:
         bridge, first_s, methods = first_pass(world, crowd, count)
-        first_cpu, peak = cpu_seconds(bridge.pid), memory_mib(bridge.pid, "VmHWM")
+        first_cpu, peak = cpu_seconds(bridge.pid), resident_mib(bridge.pid, "VmHWM")
         assert methods["POST"] == count * SUBSCRIPTIONS and methods["DELETE"] == 0, methods
         size = directory_bytes(cluster, world.registry.topic)
         kept = {record.key: len(record.key) + len(record.value or b"") for record in world.records()}
         still = steady(world, crowd, bridge, count, interval_s)
-        resident = memory_mib(bridge.pid)
+        resident = resident_mib(bridge.pid)
         events = collections.Counter(line["event"] for line in bridge.log())
         bridge, again_s, read_s = restart(world, crowd, bridge, count)
-        restarted, again_peak = memory_mib(bridge.pid), memory_mib(bridge.pid, "VmHWM")
+        restarted, again_peak = resident_mib(bridge.pid), resident_mib(bridge.pid, "VmHWM")
         assert bridge.stop() == 0
     finally:
         world.stop()
@@ -145,8 +133,7 @@ def main():
     parsed = arguments.parse_args()
     with KafkaCluster(1, jvm=("-Xmx1g",)) as cluster:
         rows = [measure(cluster, int(count), parsed.interval, parsed.partitions) for count in parsed.accounts.split(",")]
-    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    print(f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), Linux {platform.release()}; reconciler, provider"
+    print(f"{machine()}; reconciler, provider"
           f" and one Kafka 4.3.0 broker on them; {SUBSCRIPTIONS} subscriptions an account, {parsed.partitions} partitions,"
           f" reconciler.interval_s {parsed.interval}\n")
     print_first_pass(rows)

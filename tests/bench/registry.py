@@ -3,9 +3,7 @@
 import argparse
 import asyncio
 import itertools
-import os
 import pathlib
-import re
 import sys
 import tempfile
 import time
@@ -17,21 +15,12 @@ from harness.bridge import Bridge, ConfigDirectory, merged  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
 from harness.registry import Registry, Route  # noqa: E402
 from harness.sender import Connection, encode, event, signed_request  # noqa: E402
+from process import cpu_seconds, resident_mib  # noqa: E402
 
 TOPICS = ("maesn.invoice", "maesn.other", "maesn.dead-letter", "maesn.token")
 RESOURCES = ("invoice", "customer", "payment", "journal-entry", "contact", "item", "account", "tax-rate", "project", "offer")
 BATCH = 10000
 CHANGES = 200
-
-
-def cpu_seconds(pid):
-    """User and system time of the process so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
 def routes_of(count):
@@ -83,7 +72,7 @@ async def answered(bridge, registry, route):
 
 def restart_in_an_outage(cluster, registry, count, known, spool):
     """A bridge that starts from the sealed copy of so many routes, one of them known here, while the broker is mute: seconds
-    from its start to ready, of that the loading, and to the first 200; its CPU seconds until then; its resident bytes; and
+    from its start to ready, of that the loading, and to the first 200; its CPU seconds until then; its resident MiB; and
     how large the copy is."""
     bridge = bridge_of(registry, cluster, {"spool": {"directory": spool}})
     try:
@@ -100,7 +89,7 @@ def restart_in_an_outage(cluster, registry, count, known, spool):
         [loaded] = bridge.log("registry.snapshot-loaded")
         assert loaded["routes"] == count, loaded
         return (ready_s, loaded["duration_ms"] / 1000, answer.sent_at + answer.elapsed - started_at, cpu_seconds(bridge.pid),
-                resident_bytes(bridge.pid), copy.stat().st_size)
+                resident_mib(bridge.pid), copy.stat().st_size)
     finally:
         cluster.brokers[0].sigcont()
         bridge.kill()
@@ -122,12 +111,12 @@ def main():
                 known = batch[0]
             bridge, base_s, _ = run(empty, cluster, 0)
             bridges.append(bridge)
-            base = resident_bytes(bridge.pid)
+            base = resident_mib(bridge.pid)
             with tempfile.TemporaryDirectory(prefix="maesn-bridge-spool-") as spool:
                 outage = restart_in_an_outage(cluster, full, count, known, spool)
             bridge, ready_s, read_s = run(full, cluster, count)
             bridges.append(bridge)
-            resident = resident_bytes(bridge.pid)
+            resident = resident_mib(bridge.pid)
             delays = asyncio.run(measure_changes(bridge, full))
             wait.until(lambda: bridge.metric("maesn_bridge_registry_entries") == count + CHANGES, 5, "every change is in")
             assert all(bridge.stop() == 0 for bridge in bridges)
@@ -138,7 +127,7 @@ def main():
     print(f"| routes | ready after s | of that reading s | RSS MiB | bytes a route | served after commit p50 ms | p99 ms |\n"
           f"| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
           f"| 0 | {base_s:.2f} | | {base / 2**20:.1f} | | | |\n"
-          f"| {count:,} | {ready_s:.2f} | {read_s:.2f} | {resident / 2**20:.1f} | {(resident - base) / count:.0f} | "
+          f"| {count:,} | {ready_s:.2f} | {read_s:.2f} | {resident:.1f} | {(resident - base) * 2**20 / count:.0f} | "
           f"{delays[len(delays) // 2] * 1000:.1f} | {delays[len(delays) * 99 // 100] * 1000:.1f} |")
     print_outage(count, *outage)
 
@@ -146,7 +135,7 @@ def main():
 def print_outage(count, ready_s, load_s, first_200_s, cpu_s, resident, copy):
     print(f"\nstarted while the broker is mute, from a sealed copy of {count:,} routes, {copy / 2**20:.1f} MiB: ready after "
           f"{ready_s:.2f} s, of that loading {load_s:.2f} s, the first 200 after {first_200_s:.2f} s, CPU {cpu_s:.2f} s, "
-          f"RSS {resident / 2**20:.1f} MiB")
+          f"RSS {resident:.1f} MiB")
 
 
 main()
