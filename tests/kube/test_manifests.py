@@ -133,6 +133,10 @@ def test_a_changed_setting_restarts_the_processes_that_use_it_unless_they_read_i
     assert judged > 40
 
 
+def test_the_api_server_accepts_the_kustomize_base_without_a_warning(namespace):
+    assert refusal(kubectl("kustomize", ROOT / "deploy/kustomize/base"), namespace) == ""
+
+
 # --- what is wrong is caught -------------------------------------------------------------------------------------------
 
 WRONG_VALUES = {
