@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/scoped.h"
 
 /* Under way at once: enough to make up for an hour's outage in minutes (128 in 20 ms are 6,400 a
  * second), little enough for the memory: measured, 6 MB more than without; 1024 take 17 MB. */
@@ -13,8 +14,13 @@
 #define WINDOW_BYTES (2 << 20)
 
 /* One reading. */
-#define PAGE_RECORDS 64
-#define PAGE_BYTES (256 << 10)
+#define PAGE_RECORDS 128
+#define PAGE_BYTES (512 << 10)
+
+/* A class that has no more rows than this in a page sends them one by one. One with more sends as
+ * many at once as let the page be over after so many round trips: else a single key would drain no
+ * faster than some 300 a second. */
+#define PAGE_ROUNDS 8
 
 /* What one record may take beside its page: longer ones are not accepted by the ingress. */
 #define PAGE_ARENA_MAX (64 << 20)
@@ -45,22 +51,30 @@
 /* As Kafka has it. Source: org.apache.kafka.common.internals.Topic, 4.3.0. */
 #define TOPIC_LEN_MAX 249
 
-struct item {
-    struct publication pub; /* of one record */
+/* Rows of one class and topic that are sent together. */
+struct batch {
+    struct publication pub;
     struct drain *drain;
     struct page *page;
-    struct item *previous, *next; /* under way, or next alone: done */
-    int64_t sequence;
+    struct batch *previous, *next; /* under way, or next alone: done */
+    struct record *records;
+    int64_t *sequences; /* of its records, growing */
+    size_t len;
     size_t bytes;
     uint32_t class;
     bool is_probe;
+    bool is_over; /* it was sent, or its class is blocked: the page need not wait for it */
 };
 
-/* What was read at once; lives until the last of its items is released. */
+/* What was read at once; lives until the last of its batches is released. */
 struct page {
     struct arena *arena;
-    atomic_size_t refs; /* the turn's, and one for each item that was sent */
-    struct item items[];
+    atomic_size_t refs; /* the turn's, and one for each batch that was sent */
+    struct spooled_record *rows;
+    size_t rows_len;
+    size_t batches_len;
+    bool was_sent; /* at least one of them */
+    struct batch batches[];
 };
 
 struct refused_topic {
@@ -73,7 +87,7 @@ struct class
 {
     int64_t blocked_at; /* the sequence of its first blocked record; 0: it is not blocked */
     struct refused_topic *refused; /* why it is blocked; NULL: for another reason */
-    unsigned under_way;
+    bool is_under_way;
 };
 
 struct drain {
@@ -83,7 +97,8 @@ struct drain {
     struct gauge *blocked;
 
     /* The turn's own. */
-    int64_t cursor; /* the last sequence that was read */
+    int64_t cursor;    /* the last sequence that was read */
+    struct page *page; /* what was read and is not over; NULL: nothing */
     int64_t scan_at_mono_ms;
     int64_t probe_at_mono_ms;
     uint32_t next_probe;
@@ -92,10 +107,10 @@ struct drain {
     struct class classes[CLASSES];
     size_t blocked_len; /* classes */
     bool wants_rewind;
-    struct item *under_way; /* newest first */
+    struct batch *under_way; /* newest first */
     size_t under_way_len, under_way_bytes;
-    struct item *done;
-    size_t done_len;
+    struct batch *done;
+    size_t done_len;                 /* records, as under_way_len */
     int64_t acknowledged_at_mono_ms; /* the last one */
     atomic_size_t refused_len;       /* is read without the lock */
     struct refused_topic refused[REFUSED_TOPICS];
@@ -104,7 +119,7 @@ struct drain {
 /* The lock is held. */
 static void drain_check(const struct drain *d)
 {
-    assert(d->under_way_len <= WINDOW_RECORDS + PROBES);
+    assert(d->under_way_len < WINDOW_RECORDS + PAGE_RECORDS / PAGE_ROUNDS + PROBES);
     assert(d->blocked_len <= CLASSES);
 }
 
@@ -121,8 +136,8 @@ static void page_unref(struct page *page)
 
 static void on_release(struct publication *pub)
 {
-    struct item *item = pub->owner;
-    page_unref(item->page);
+    struct batch *b = pub->owner;
+    page_unref(b->page);
 }
 
 static uint32_t class_of(const struct record *r)
@@ -143,46 +158,74 @@ static size_t bytes_of_record(const struct record *r)
     return bytes;
 }
 
-static bool on_done(struct publication *pub, enum status status);
-
-/* Reads rows after this one. NULL and *ret_status: not now. */
-static struct page *page_read(struct drain *d, int64_t after, size_t max,
-                              struct spooled_record **ret_rows, size_t *ret_len,
-                              enum status *ret_status)
+/* Reads rows after this one. */
+static enum status page_read(struct drain *d, int64_t after, size_t max, struct page **ret)
 {
     struct arena *arena = arena_new(PAGE_ARENA_MAX);
-    *ret_len = 0;
-    *ret_status = arena == NULL ? STATUS_NOMEM
-                                : spool_read(d->options.spool, after, max, PAGE_BYTES, arena,
-                                             ret_rows, ret_len);
-    size_t len = *ret_status == STATUS_OK ? *ret_len : 0;
-    struct page *page = calloc(1, sizeof(*page) + len * sizeof(page->items[0]));
-    if (page == NULL)
-        *ret_status = STATUS_NOMEM;
-    if (*ret_status != STATUS_OK) {
+    struct page *page = calloc(1, sizeof(*page) + max * sizeof(page->batches[0]));
+    enum status status = arena == NULL || page == NULL ? STATUS_NOMEM : STATUS_OK;
+    if (status == STATUS_OK)
+        status = spool_read(d->options.spool, after, max, PAGE_BYTES, arena, &page->rows,
+                            &page->rows_len);
+    if (status != STATUS_OK) {
         arena_free(arena);
         free(page);
-        return NULL;
+        return status;
     }
     page->arena = arena;
     atomic_init(&page->refs, 1);
-    for (size_t i = 0; i < len; i++) {
-        struct item *item = &page->items[i];
-        struct record *r = &(*ret_rows)[i].record;
-        publication_init(&item->pub);
-        item->pub.records = r;
-        item->pub.records_len = 1;
-        item->pub.arena = arena;
-        item->pub.on_done = on_done;
-        item->pub.on_release = on_release;
-        item->pub.owner = item;
-        item->drain = d;
-        item->page = page;
-        item->sequence = (*ret_rows)[i].sequence;
-        item->bytes = bytes_of_record(r);
-        item->class = class_of(r);
+    *ret = page;
+    return STATUS_OK;
+}
+
+/* Makes batches of the rows of one class from this one on, at most so many in each. The arena has
+ * room for copies of its own rows. */
+static enum status form_class(struct page *page, const uint32_t classes[], size_t first, size_t len,
+                              size_t most)
+{
+    struct batch *b = NULL;
+    for (size_t i = first; i < len; i++) {
+        if (classes[i] != classes[first])
+            continue;
+        const struct spooled_record *row = &page->rows[i];
+        if (b == NULL || b->len == most || strcmp(b->records[0].topic, row->record.topic) != 0) {
+            b = &page->batches[page->batches_len];
+            b->records = arena_alloc(page->arena, most * sizeof(*b->records));
+            b->sequences = arena_alloc(page->arena, most * sizeof(*b->sequences));
+            if (b->records == NULL || b->sequences == NULL)
+                return STATUS_NOMEM;
+            b->class = classes[first];
+            page->batches_len++;
+        }
+        b->records[b->len] = row->record;
+        b->sequences[b->len++] = row->sequence;
+        b->bytes += bytes_of_record(&row->record);
     }
-    return page;
+    return STATUS_OK;
+}
+
+/* Makes batches of its first rows: those of a class follow each other in their order. */
+static enum status page_form(struct drain *d, struct page *page, size_t len)
+{
+    uint32_t classes[PAGE_RECORDS];
+    assert(len <= PAGE_RECORDS);
+    for (size_t i = 0; i < len; i++)
+        classes[i] = class_of(&page->rows[i].record);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < len && status == STATUS_OK; i++) {
+        size_t before = 0, rows = 0;
+        for (size_t k = 0; k < len; k++) {
+            before += k < i && classes[k] == classes[i];
+            rows += classes[k] == classes[i];
+        }
+        if (before == 0)
+            status = form_class(page, classes, i, len, 1 + (rows - 1) / PAGE_ROUNDS);
+    }
+    for (size_t i = 0; i < page->batches_len; i++) {
+        page->batches[i].drain = d;
+        page->batches[i].page = page;
+    }
+    return status;
 }
 
 /* --- what somebody has to mend; the lock is held ------------------------------------------------
@@ -239,8 +282,8 @@ static void forget_refused(struct drain *d)
     for (size_t i = 0; i < CLASSES; i++)
         if (d->classes[i].refused != NULL)
             d->classes[i].refused->is_waited_for = true;
-    for (const struct item *item = d->under_way; item != NULL; item = item->next) {
-        struct refused_topic *refused = find_refused(d, item->pub.records[0].topic);
+    for (const struct batch *b = d->under_way; b != NULL; b = b->next) {
+        struct refused_topic *refused = find_refused(d, b->records[0].topic);
         if (refused != NULL)
             refused->is_waited_for = true;
     }
@@ -263,28 +306,29 @@ bool drain_refuses(struct drain *d, const char *topic)
 /* --- under way; the lock is held ----------------------------------------------------------------
  */
 
-static void enter(struct drain *d, struct item *item)
+static void enter(struct drain *d, struct batch *b)
 {
-    item->previous = NULL;
-    item->next = d->under_way;
+    b->previous = NULL;
+    b->next = d->under_way;
     if (d->under_way != NULL)
-        d->under_way->previous = item;
-    d->under_way = item;
-    d->under_way_len++;
-    d->under_way_bytes += item->bytes;
-    d->classes[item->class].under_way++;
+        d->under_way->previous = b;
+    d->under_way = b;
+    d->under_way_len += b->len;
+    d->under_way_bytes += b->bytes;
+    d->classes[b->class].is_under_way = true;
+    b->is_over = true;
     drain_check(d);
 }
 
-static void leave(struct drain *d, struct item *item)
+static void leave(struct drain *d, struct batch *b)
 {
-    *(item->previous == NULL ? &d->under_way : &item->previous->next) = item->next;
-    if (item->next != NULL)
-        item->next->previous = item->previous;
-    item->previous = item->next = NULL;
-    d->under_way_len--;
-    d->under_way_bytes -= item->bytes;
-    d->classes[item->class].under_way--;
+    *(b->previous == NULL ? &d->under_way : &b->previous->next) = b->next;
+    if (b->next != NULL)
+        b->next->previous = b->previous;
+    b->previous = b->next = NULL;
+    d->under_way_len -= b->len;
+    d->under_way_bytes -= b->bytes;
+    d->classes[b->class].is_under_way = false;
 }
 
 static bool is_full(const struct drain *d)
@@ -292,18 +336,15 @@ static bool is_full(const struct drain *d)
     return d->under_way_len + d->done_len >= WINDOW_RECORDS || d->under_way_bytes >= WINDOW_BYTES;
 }
 
-/* It is not in Kafka: what comes after it must not be either. */
-static void block(struct drain *d, const struct item *item, enum status status, int64_t now_mono_ms)
+/* It is not in Kafka, or not all of it: what comes after it must not be either. */
+static void block(struct drain *d, const struct batch *b, enum status status, int64_t now_mono_ms)
 {
-    struct class *class = &d->classes[item->class];
+    struct class *class = &d->classes[b->class];
     if (status == STATUS_REFUSED)
-        class->refused = note_refused(d, item->pub.records[0].topic, now_mono_ms);
+        class->refused = note_refused(d, b->records[0].topic, now_mono_ms);
     d->blocked_len += class->blocked_at == 0;
-    if (class->blocked_at == 0 || item->sequence < class->blocked_at)
-        class->blocked_at = item->sequence;
-    for (struct item *other = d->under_way; other != NULL; other = other->next)
-        if (other->class == item->class && other->sequence > item->sequence)
-            publication_abandon(&other->pub);
+    if (class->blocked_at == 0 || b->sequences[0] < class->blocked_at)
+        class->blocked_at = b->sequences[0];
     gauge_set(d->blocked, (double)d->blocked_len);
 }
 
@@ -313,25 +354,26 @@ static void block(struct drain *d, const struct item *item, enum status status, 
 /* The sink's thread, maybe from within its publish(). */
 static bool on_done(struct publication *pub, enum status status)
 {
-    struct item *item = pub->owner;
-    struct drain *d = item->drain;
+    struct batch *b = pub->owner;
+    struct drain *d = b->drain;
+    size_t len = b->len;
     int64_t now = clock_mono_ms();
     pthread_mutex_lock(&d->lock);
-    leave(d, item);
+    leave(d, b);
     if (status == STATUS_OK) {
-        item->next = d->done;
-        d->done = item;
-        d->done_len++;
+        b->next = d->done;
+        d->done = b;
+        d->done_len += len;
         d->acknowledged_at_mono_ms = now;
-        d->wants_rewind |= item->is_probe;
+        d->wants_rewind |= b->is_probe;
         note_taken(d, pub->records[0].topic);
     } else {
-        block(d, item, status, now);
+        block(d, b, status, now);
     }
     pthread_mutex_unlock(&d->lock);
 
     if (status == STATUS_OK) {
-        counter_add(d->drained, 1);
+        counter_add(d->drained, len);
     } else {
         counter_add(d->duplicates, atomic_load(&pub->maybe_durable));
         publication_unref(pub);
@@ -341,52 +383,54 @@ static bool on_done(struct publication *pub, enum status status)
     return true;
 }
 
-/* Errors: as event_sink's publish(). STATUS_UNAVAILABLE and STATUS_REFUSED: its class is blocked.
- */
-static enum status send_item(struct drain *d, struct item *item, int64_t now_mono_ms)
+/* It has entered. Errors: as event_sink's publish(). STATUS_UNAVAILABLE and STATUS_REFUSED: its
+ * class is blocked; else it may be sent another time. */
+static enum status send_batch(struct drain *d, struct batch *b, int64_t now_mono_ms)
 {
-    pthread_mutex_lock(&d->lock);
-    bool may_go = item->is_probe || d->classes[item->class].blocked_at == 0;
-    if (may_go)
-        enter(d, item);
-    pthread_mutex_unlock(&d->lock);
-    if (!may_go)
-        return STATUS_UNAVAILABLE;
-    atomic_fetch_add(&item->page->refs, 1);
-    enum status status = event_sink_publish(d->options.sink, &item->pub);
+    publication_init(&b->pub);
+    b->pub.records = b->records;
+    b->pub.records_len = b->len;
+    b->pub.arena = b->page->arena;
+    b->pub.on_done = on_done;
+    b->pub.on_release = on_release;
+    b->pub.owner = b;
+    atomic_fetch_add(&b->page->refs, 1);
+    enum status status = event_sink_publish(d->options.sink, &b->pub);
     if (status == STATUS_OK)
         return STATUS_OK;
     pthread_mutex_lock(&d->lock);
-    leave(d, item);
+    leave(d, b);
     if (status == STATUS_UNAVAILABLE || status == STATUS_REFUSED)
-        block(d, item, status, now_mono_ms);
+        block(d, b, status, now_mono_ms);
+    else
+        b->is_over = false;
     pthread_mutex_unlock(&d->lock);
-    publication_unref(&item->pub);
+    publication_unref(&b->pub);
     return status;
 }
 
 /* --- deleting -----------------------------------------------------------------------------------
  */
 
-static struct item *take_done(struct drain *d)
+static struct batch *take_done(struct drain *d)
 {
     pthread_mutex_lock(&d->lock);
-    struct item *done = d->done;
+    struct batch *done = d->done;
     d->done = NULL;
     d->done_len = 0;
     pthread_mutex_unlock(&d->lock);
     return done;
 }
 
-static void give_back_done(struct drain *d, struct item *item)
+static void give_back_done(struct drain *d, struct batch *b)
 {
     pthread_mutex_lock(&d->lock);
-    while (item != NULL) {
-        struct item *next = item->next;
-        item->next = d->done;
-        d->done = item;
-        d->done_len++;
-        item = next;
+    while (b != NULL) {
+        struct batch *next = b->next;
+        b->next = d->done;
+        d->done = b;
+        d->done_len += b->len;
+        b = next;
     }
     pthread_mutex_unlock(&d->lock);
 }
@@ -394,20 +438,23 @@ static void give_back_done(struct drain *d, struct item *item)
 /* What is acknowledged goes. Returns false when memory was short: it is to be tried again. */
 static bool delete_done(struct drain *d)
 {
-    struct item *item = take_done(d);
-    while (item != NULL) {
+    struct batch *b = take_done(d);
+    while (b != NULL) {
         int64_t sequences[PAGE_RECORDS];
         size_t len = 0;
-        for (struct item *i = item; i != NULL && len < PAGE_RECORDS; i = i->next)
-            sequences[len++] = i->sequence;
+        struct batch *rest = b;
+        for (; rest != NULL && len + rest->len <= PAGE_RECORDS; rest = rest->next) {
+            memcpy(&sequences[len], rest->sequences, rest->len * sizeof(sequences[0]));
+            len += rest->len;
+        }
         if (spool_delete(d->options.spool, sequences, len) != STATUS_OK) {
-            give_back_done(d, item);
+            give_back_done(d, b);
             return false;
         }
-        for (; len > 0; len--) {
-            struct item *next = item->next;
-            publication_unref(&item->pub);
-            item = next;
+        while (b != rest) {
+            struct batch *next = b->next;
+            publication_unref(&b->pub);
+            b = next;
         }
     }
     return true;
@@ -421,12 +468,25 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* What was read and not sent is read again. */
+static void give_back_page(struct drain *d)
+{
+    if (d->page == NULL)
+        return;
+    for (size_t i = 0; i < d->page->batches_len; i++)
+        if (!d->page->batches[i].is_over)
+            d->cursor = earlier(d->cursor, d->page->batches[i].sequences[0] - 1);
+    page_unref(TAKE(d->page));
+}
+
 /* Returns whether reading may go on: not before a rewind that is wanted was made. What was
  * acknowledged since is handed to spool_delete() first: it would be read, and sent, once more. */
 static bool rewind_if_wanted(struct drain *d)
 {
     pthread_mutex_lock(&d->lock);
     bool rewinds = d->wants_rewind && d->under_way_len == 0 && d->done_len == 0;
+    if (rewinds)
+        give_back_page(d);
     for (size_t i = 0; rewinds && i < CLASSES; i++) {
         if (d->classes[i].blocked_at != 0)
             d->cursor = earlier(d->cursor, d->classes[i].blocked_at - 1);
@@ -451,7 +511,7 @@ static size_t choose_probes(struct drain *d, int64_t ret[PROBES])
     for (size_t n = 0; n < CLASSES && len < PROBES && d->blocked_len > 0; n++) {
         const struct class *class = &d->classes[d->next_probe];
         d->next_probe = (d->next_probe + 1) % CLASSES;
-        if (class->blocked_at != 0 && class->under_way == 0)
+        if (class->blocked_at != 0 && !class->is_under_way)
             ret[len++] = class->blocked_at;
     }
     if (is_full(d))
@@ -462,20 +522,21 @@ static size_t choose_probes(struct drain *d, int64_t ret[PROBES])
 
 static void probe_one(struct drain *d, int64_t sequence, int64_t now_mono_ms)
 {
-    struct spooled_record *rows;
-    size_t len;
-    enum status status;
-    struct page *page = page_read(d, sequence - 1, 1, &rows, &len, &status);
-    if (page == NULL)
+    struct page *page;
+    if (page_read(d, sequence - 1, 1, &page) != STATUS_OK)
         return; /* another time */
-    if (len == 1 && page->items[0].sequence == sequence) {
-        page->items[0].is_probe = true;
-        (void)send_item(d, &page->items[0], now_mono_ms);
-    } else {
-        pthread_mutex_lock(&d->lock);
+    bool is_there = page->rows_len == 1 && page->rows[0].sequence == sequence;
+    bool may_go = is_there && page_form(d, page, 1) == STATUS_OK;
+    pthread_mutex_lock(&d->lock);
+    if (may_go) {
+        page->batches[0].is_probe = true;
+        enter(d, &page->batches[0]);
+    } else if (!is_there) {
         d->wants_rewind = true; /* it is gone: it was damaged, or its database moved aside */
-        pthread_mutex_unlock(&d->lock);
     }
+    pthread_mutex_unlock(&d->lock);
+    if (may_go)
+        (void)send_batch(d, &page->batches[0], now_mono_ms);
     page_unref(page);
 }
 
@@ -490,38 +551,6 @@ static int64_t probe(struct drain *d, int64_t now_mono_ms)
         probe_one(d, sequences[i], now_mono_ms);
     d->probe_at_mono_ms = now_mono_ms + PROBE_INTERVAL_MS;
     return d->probe_at_mono_ms;
-}
-
-/* What becomes of a page. */
-enum scanned {
-    SCANNED_ALL = 0, /* some of it was sent, or all was skipped */
-    SCANNED_NOTHING, /* all was skipped */
-    SCANNED_END,     /* the rest is not to be read yet */
-    SCANNED_FULL,    /* as much is under way as may be */
-    SCANNED_REFUSED, /* the sink's queue is full, or memory is short */
-};
-
-static enum scanned scan_page(struct drain *d, struct page *page, size_t len, int64_t bound,
-                              int64_t now_mono_ms)
-{
-    bool any = false;
-    for (size_t i = 0; i < len; i++) {
-        struct item *item = &page->items[i];
-        if (item->sequence > bound)
-            return SCANNED_END;
-        pthread_mutex_lock(&d->lock);
-        bool is_blocked = d->classes[item->class].blocked_at != 0;
-        bool full = is_full(d);
-        pthread_mutex_unlock(&d->lock);
-        if (!is_blocked && full)
-            return SCANNED_FULL;
-        enum status status = is_blocked ? STATUS_UNAVAILABLE : send_item(d, item, now_mono_ms);
-        if (status == STATUS_BUSY || status == STATUS_NOMEM)
-            return SCANNED_REFUSED;
-        d->cursor = item->sequence;
-        any |= status == STATUS_OK;
-    }
-    return any ? SCANNED_ALL : SCANNED_NOTHING;
 }
 
 /* Everything that may be read was. */
@@ -546,7 +575,60 @@ static int64_t scan_again(struct drain *d, int64_t at_mono_ms)
     return at_mono_ms;
 }
 
-/* Reads one page and sends what may be. Returns when to go on. */
+/* Reads the next page. Returns whether there is one; if not, *ret_next is when to look again. */
+static bool open_page(struct drain *d, int64_t now_mono_ms, int64_t *ret_next)
+{
+    struct backlog_view view = backlog_view(d->options.backlog);
+    struct page *page = NULL;
+    size_t len = 0;
+    enum status status = page_read(d, d->cursor, PAGE_RECORDS, &page);
+    if (status == STATUS_OK) {
+        int64_t bound = backlog_bound(d->options.backlog, &view);
+        while (len < page->rows_len && page->rows[len].sequence <= bound)
+            len++;
+        status = page_form(d, page, len);
+    }
+    if (status != STATUS_OK) {
+        if (page != NULL)
+            page_unref(page);
+        *ret_next = scan_again(
+            d, now_mono_ms + (status == STATUS_NOMEM ? RETRY_INTERVAL_MS : DISK_INTERVAL_MS));
+        return false;
+    }
+    if (len == 0) {
+        page_unref(page);
+        meet_end(d, &view, now_mono_ms);
+        *ret_next = INT64_MAX;
+        return false;
+    }
+    backlog_found(d->options.backlog, now_mono_ms);
+    d->cursor = page->rows[len - 1].sequence;
+    d->page = page;
+    return true;
+}
+
+/* The next batch of the page that may go, entered; NULL: none now. *ret_is_over: none ever. */
+static struct batch *take_next(struct drain *d, bool *ret_is_over)
+{
+    struct batch *next = NULL;
+    *ret_is_over = true;
+    pthread_mutex_lock(&d->lock);
+    bool full = is_full(d);
+    for (size_t i = 0; i < d->page->batches_len && next == NULL; i++) {
+        struct batch *b = &d->page->batches[i];
+        const struct class *class = &d->classes[b->class];
+        b->is_over |= class->blocked_at != 0;
+        if (!b->is_over && !class->is_under_way && !full)
+            next = b;
+        *ret_is_over &= b->is_over;
+    }
+    if (next != NULL)
+        enter(d, next);
+    pthread_mutex_unlock(&d->lock);
+    return next;
+}
+
+/* Sends what may be, of one page. Returns when to go on. */
 static int64_t scan(struct drain *d, int64_t now_mono_ms)
 {
     if (now_mono_ms < d->scan_at_mono_ms)
@@ -554,36 +636,21 @@ static int64_t scan(struct drain *d, int64_t now_mono_ms)
     pthread_mutex_lock(&d->lock);
     bool full = is_full(d);
     pthread_mutex_unlock(&d->lock);
-    if (full)
-        return INT64_MAX;
-
-    struct backlog_view view = backlog_view(d->options.backlog);
-    struct spooled_record *rows;
-    size_t len;
-    enum status status;
-    struct page *page = page_read(d, d->cursor, PAGE_RECORDS, &rows, &len, &status);
-    if (page == NULL)
-        return scan_again(d, now_mono_ms +
-                                 (status == STATUS_NOMEM ? RETRY_INTERVAL_MS : DISK_INTERVAL_MS));
-    int64_t bound = backlog_bound(d->options.backlog, &view);
-    if (len > 0 && page->items[0].sequence <= bound)
-        backlog_found(d->options.backlog, now_mono_ms);
-    enum scanned scanned = len == 0 ? SCANNED_END : scan_page(d, page, len, bound, now_mono_ms);
-    page_unref(page);
-    switch (scanned) {
-    case SCANNED_ALL:
-        return now_mono_ms;
-    case SCANNED_NOTHING:
-        return scan_again(d, now_mono_ms + SKIP_INTERVAL_MS);
-    case SCANNED_END:
-        meet_end(d, &view, now_mono_ms);
-        return INT64_MAX;
-    case SCANNED_FULL:
-        return INT64_MAX;
-    case SCANNED_REFUSED:
-        return scan_again(d, now_mono_ms + RETRY_INTERVAL_MS);
+    int64_t next = INT64_MAX;
+    if (full || (d->page == NULL && !open_page(d, now_mono_ms, &next)))
+        return next;
+    bool is_over;
+    for (struct batch *b; (b = take_next(d, &is_over)) != NULL;) {
+        enum status status = send_batch(d, b, now_mono_ms);
+        if (status == STATUS_BUSY || status == STATUS_NOMEM)
+            return scan_again(d, now_mono_ms + RETRY_INTERVAL_MS);
+        d->page->was_sent |= status == STATUS_OK;
     }
-    return INT64_MAX;
+    if (!is_over)
+        return INT64_MAX; /* until something that is under way has come to its end */
+    bool was_sent = d->page->was_sent;
+    page_unref(TAKE(d->page));
+    return was_sent ? now_mono_ms : scan_again(d, now_mono_ms + SKIP_INTERVAL_MS);
 }
 
 int64_t drain_turn(struct drain *d, int64_t now_mono_ms)
@@ -600,8 +667,8 @@ int64_t drain_turn(struct drain *d, int64_t now_mono_ms)
 void drain_stop(struct drain *d)
 {
     pthread_mutex_lock(&d->lock);
-    for (struct item *item = d->under_way; item != NULL; item = item->next)
-        publication_abandon(&item->pub);
+    for (struct batch *b = d->under_way; b != NULL; b = b->next)
+        publication_abandon(&b->pub);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -636,10 +703,12 @@ void drain_free(struct drain *d)
         return;
     assert(d->under_way_len == 0);
     if (!delete_done(d)) /* they are delivered once more */
-        for (struct item *item = take_done(d), *next; item != NULL; item = next) {
-            next = item->next;
-            publication_unref(&item->pub);
+        for (struct batch *b = take_done(d), *next; b != NULL; b = next) {
+            next = b->next;
+            publication_unref(&b->pub);
         }
+    if (d->page != NULL)
+        page_unref(d->page);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }

@@ -14,6 +14,9 @@
 #include "tests/integration/producer_fixture.h"
 #include "tests/support/spool_fixture.h"
 
+/* So few of a key in a page are delivered one by one. */
+#define FEW 8
+
 struct whole {
     struct fixture kafka;
     struct spooling *spooling;
@@ -25,6 +28,7 @@ static void whole_init(struct whole *w)
     *w = (struct whole){0};
     fixture_init(&w->kafka, 1);
     w->kafka.options.stall_ms = 1500;
+    w->kafka.options.linger_ms = 0; /* a request for nearly every record */
     fixture_start(&w->kafka);
     spool_fixture_make_directory(w->directory);
 }
@@ -78,6 +82,50 @@ static unsigned lines(const char *text)
     for (; *text != '\0'; text++)
         count += *text == '\n';
     return count;
+}
+
+/* How many records came to Kafka behind a later one. */
+static unsigned overtaken(const char *dump, const char *name, unsigned records)
+{
+    unsigned count = 0, latest = 0;
+    bool *seen = calloc(records, sizeof(*seen));
+    assert_non_null(seen);
+    size_t len = strlen(name);
+    for (const char *line = dump; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const char *value = strstr(line, name);
+        assert_non_null(value);
+        unsigned n = (unsigned)strtoul(value + len + 1, NULL, 10);
+        assert_true(n < records);
+        count += !seen[n] && n < latest;
+        seen[n] = true;
+        latest = n > latest ? n : latest;
+    }
+    for (unsigned n = 0; n < records; n++)
+        assert_true(seen[n]);
+    free(seen);
+    return count;
+}
+
+/* As after a broker's return, when its followers are not in sync yet. */
+static void
+what_a_broker_refuses_for_now_is_not_overtaken_by_what_is_drained_behind_it(void **state)
+{
+    (void)state;
+    struct whole w;
+    whole_init(&w);
+    leave_in_spool(&w, "left", FEW);
+    mock_cluster_set_rtt(w.kafka.cluster, 1, 20);
+    for (int i = 0; i < 20; i++) {
+        mock_cluster_fail_produce(w.kafka.cluster, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 1);
+        mock_cluster_fail_produce(w.kafka.cluster, RD_KAFKA_RESP_ERR_NO_ERROR, 2);
+    }
+    whole_open(&w);
+    assert_true(eventually(is_drained, &w, 20000));
+    char *dump = mock_cluster_dump(w.kafka.cluster, TOPIC);
+    assert_int_equal(lines(dump), FEW);
+    assert_int_equal(overtaken(dump, "left", FEW), 0);
+    free(dump);
+    whole_done(&w);
 }
 
 static void what_a_former_process_left_is_delivered(void **state)
@@ -160,6 +208,8 @@ int main(int argc, char **argv)
     mock_cluster_main_if_asked(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_former_process_left_is_delivered),
+        cmocka_unit_test(
+            what_a_broker_refuses_for_now_is_not_overtaken_by_what_is_drained_behind_it),
         cmocka_unit_test(a_record_from_the_spool_that_is_refused_for_good_becomes_its_dead_letter),
         cmocka_unit_test(a_record_from_the_spool_stays_until_its_permission_is_there),
         cmocka_unit_test(a_callback_that_is_not_acknowledged_in_time_is_answered_from_the_spool),

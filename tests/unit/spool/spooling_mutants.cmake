@@ -33,8 +33,8 @@ spooling_mutant(answered-before-stored durable spooling_sink.c
 spooling_mutant(failed-attempt-is-a-success durable spooling_sink.c
   "is_answered ? report(p, status)" "is_answered ? report(p, STATUS_OK)")
 spooling_mutant(refused-is-deleted durable drain.c
-  "    } else {\n        block(d, item, status, now);\n    }"
-  "    } else {\n        (void)spool_delete(d->options.spool, &item->sequence, 1);\n    }")
+  "    } else {\n        block(d, b, status, now);\n    }"
+  "    } else {\n        (void)spool_delete(d->options.spool, b->sequences, b->len);\n    }")
 spooling_mutant(unanswered-rows-stay late spooling_sink.c
   "bool is_kept = is_answered && p->attempt_state != ATTEMPT_ACKED" "bool is_kept = p->attempt_state != ATTEMPT_ACKED")
 spooling_mutant(attempt-outlives-its-callback late spooling_sink.c
@@ -50,8 +50,8 @@ spooling_mutant(cleared-unseen order backlog.c
   "bool clears = b->has_stored && b->waiting == 0 && b->holds.next == &b->holds &&")
 spooling_mutant(cleared-while-under-way order drain.c
   "bool is_clean = d->blocked_len == 0 && d->under_way_len == 0;" "bool is_clean = d->blocked_len == 0;")
-spooling_mutant(later-ones-not-called-back order drain.c
-  "other->class == item->class && other->sequence > item->sequence" "false")
+spooling_mutant(several-of-a-key-under-way order drain.c
+  "!class->is_under_way && !full" "!full")
 spooling_mutant(attempts-not-held duplicates spooling_sink.c
   "p->is_held ? &p->hold : NULL);\n    }\n    passage_check" "NULL);\n        p->is_held = false;\n    }\n    passage_check")
 spooling_mutant(acknowledged-rows-stay duplicates spooling_sink.c
@@ -66,5 +66,7 @@ spooling_mutant(late-reports-are-said-to-be-waited-for waited spooling_sink.c
   "return is_told;" "return true;")
 spooling_mutant(what-the-rows-answered-is-said-to-be-503 waited spooling_sink.c
   ": !publication_is_abandoned(p->outer);" ": false;")
-spooling_mutant(probes-are-refused ends drain.c
-  "page->items[0].is_probe = true;" "(void)0;")
+spooling_mutant(unsent-ones-are-not-read-again ends drain.c
+  "d->cursor = earlier(d->cursor, d->page->batches[i].sequences[0] - 1);" "(void)0;")
+spooling_mutant(nothing-is-probed ends drain.c
+  "ret[len++] = class->blocked_at;" "(void)0;")

@@ -279,11 +279,16 @@ static void send_next(struct lane *l)
         }
 }
 
+/* Nearly always in the order in which they were sent; but a request that was refused for now, or
+ * met a new leader, is repeated behind some that were sent after it. */
 static void acknowledge(struct lane *l)
 {
     if (!l->is_up || l->len == 0 || !l->flying[0].is_sent)
         return;
-    struct publication *pub = take_flying(l, 0);
+    size_t sent = 1;
+    while (sent < l->len && l->flying[sent].is_sent)
+        sent++;
+    struct publication *pub = take_flying(l, one_in(6) ? chance((uint32_t)sent) : 0);
     append(pub, pub->records_len);
     atomic_store(&pub->maybe_durable, pub->records_len);
     end_flying(pub, STATUS_OK);
