@@ -1,15 +1,22 @@
 """The Debian package: flawless, reproducible, and installed in a fresh Debian it works; its services are confined."""
 
+import json
 import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
 
+from conftest import Topics, numbers
 from harness import environment, image
+from harness.bridge import PATH, SECRET, Bridge, ConfigDirectory
 from harness.image import call
+from harness.sender import encode, event, post
+from test_image import contained_pid, status_of
 
 EPOCH = "1700000000"
 UNITS = ["maesn-bridge-ingress.service", "maesn-bridge-reconciler.service"]
@@ -92,9 +99,72 @@ def test_systemd_understands_the_unit_and_calls_its_exposure_low(unit, root):
     assert security.returncode == 0, security.stdout[-2000:] + security.stderr
 
 
+def system_calls(name):
+    """Those of a set of systemd's, @system-service for one."""
+    if not name.startswith("@"):
+        return {name}
+    lines = [line.strip() for line in call("systemd-analyze", "syscall-filter", name).splitlines()[1:]]
+    return set().union(*(system_calls(line) for line in lines if line and not line.startswith("#")))
+
+
+def allowed_system_calls(unit):
+    """As systemd reads the unit: what the first line allows, less or more what the next ones say."""
+    allowed = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", (environment.ROOT / "deploy/systemd" / unit).read_text(), re.MULTILINE):
+        named = set().union(*(system_calls(name) for name in line.removeprefix("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    return sorted(allowed)
+
+
+@pytest.fixture
+def service(root, tmp_path, kafka):
+    """The ingress as its unit runs it: the installed program, no rights, only the unit's system calls, a socket to notify."""
+    topics = Topics(f"package{next(numbers)}")
+    kafka.create_topics(*topics.all)
+    config = ConfigDirectory({"kafka": {"brokers": kafka.bootstrap}, "topics": topics.settings,
+                              "spool": {"directory": "/var/lib/maesn-bridge/spool"}})
+    spool, run = tmp_path / "spool", tmp_path / "run"
+    spool.mkdir(), run.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(run / "notify"))
+        manager.settimeout(20)
+        for path in [config.path, *config.path.rglob("*"), spool, run, run / "notify"]:
+            os.chown(path, image.UID, image.UID)
+        bundle = tmp_path / "bundle"
+        bundle.mkdir()
+        image.bundle(root, bundle, ["ingress"], [(config.path, "/etc/maesn-bridge", ["ro"]), (run, "/run", ["ro"]),
+                                                (spool, "/var/lib/maesn-bridge/spool", ["rw"])])
+        spec = json.loads((bundle / "config.json").read_text())
+        spec["process"]["env"].append("NOTIFY_SOCKET=/run/notify")
+        spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64"],
+                                    "syscalls": [{"names": allowed_system_calls(UNITS[0]), "action": "SCMP_ACT_ALLOW"}]}
+        (bundle / "config.json").write_text(json.dumps(spec))
+        bridge = Bridge(config)
+        bridge.command = ["runc", "--root", str(tmp_path / "state"), "run", "--bundle", str(bundle), f"maesn-bridge-unit-{os.getpid()}"]
+        yield bridge, manager
+        bridge.kill()
+        config.remove()
+
+
+def test_the_service_works_within_the_units_confines_and_tells_systemd_its_state(service):
+    bridge, manager = service
+    heard = lambda: manager.recv(4096).decode()
+    bridge.start()
+    assert heard() == "READY=1"
+    assert post(bridge.ingress_port, PATH, encode(event(1)), SECRET).status == 200
+    pid = contained_pid(bridge)
+    assert status_of(pid)["Seccomp"] == "2"
+    os.kill(pid, signal.SIGHUP)
+    assert heard().startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert heard() == "READY=1"
+    os.kill(pid, signal.SIGTERM)
+    assert heard().startswith("STOPPING=1\n")
+    assert bridge.process.wait(timeout=40) == 0
+
+
 def test_what_waits_in_the_spool_survives_even_a_purge(root):
     spool = root / "var/lib/maesn-bridge/spool"
-    spool.mkdir(parents=True)
+    spool.mkdir(parents=True, exist_ok=True)
     (spool / "spool.db").write_text("records that were answered 200")
     done = inside(root, "dpkg", "--purge", "maesn-bridge")
     assert done.returncode == 0, done.stderr
