@@ -174,6 +174,8 @@ static enum status look(struct one_pass *p, bool *ret_is_done, struct diag *diag
         status = diag_set(diag, STATUS_BUSY, "interrupted");
     else if (p->is_shared)
         status = diag_set(diag, STATUS_BUSY, "a reconciler, or another command, has joined");
+    else if (is_silent && p->is_known && !reconciler_feed_has_joined(p->modules.feed, diag))
+        status = STATUS_UNAVAILABLE;
     else if (is_silent)
         status = diag_set(diag, STATUS_UNAVAILABLE, "%s",
                           p->is_known ? "the group of the reconcilers could not be joined"

@@ -225,6 +225,7 @@ void reconciler_feed_join(struct reconciler_feed *f)
         .topic = f->options.topic,
         .group_id = f->group_id,
         .session_timeout_ms = f->options.session_timeout_ms,
+        .session_setting = "reconciler.session_timeout_ms",
         .callbacks = {.ctx = f, .on_assigned = on_assigned, .on_revoked = on_revoked},
     };
     struct membership *m = NULL;
@@ -270,8 +271,9 @@ bool reconciler_feed_has_joined(struct reconciler_feed *f, struct diag *diag)
     pthread_mutex_lock(&f->lock);
     bool is_member = f->membership != NULL;
     bool has_joined = is_member && membership_is_joined(f->membership);
+    bool is_refused = is_member && !has_joined && membership_is_refused(f->membership, diag);
     pthread_mutex_unlock(&f->lock);
-    if (!has_joined)
+    if (!has_joined && !is_refused)
         diag_set(diag, STATUS_UNAVAILABLE, "topic %s: %s", f->options.topic,
                  is_member ? "the group over it has no answer yet"
                            : "it was not read to its end yet");

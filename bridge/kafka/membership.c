@@ -47,6 +47,7 @@ struct membership {
     char *topic;
     char *group_id;
     int64_t session_timeout_ms;
+    const char *session_setting;
     struct successor successor;
     rd_kafka_t *rk;           /* of the thread, once it runs */
     rd_kafka_queue_t *proofs; /* likewise: answers to commits */
@@ -67,6 +68,9 @@ struct membership {
     atomic_bool is_joined;
     atomic_llong renewed_until_mono_ms; /* until then a new client may take to join */
     atomic_llong deadline_mono_ms;
+
+    pthread_mutex_t lock; /* guards what follows */
+    struct diag refusal;  /* "": none */
 };
 
 DEFINE_CLEANUP(struct membership *, membership_free)
@@ -150,6 +154,13 @@ static void take_proofs(struct membership *m)
 /* --- rebalances --------------------------------------------------------------------------------
  */
 
+static void set_refusal(struct membership *m, const struct diag *refusal)
+{
+    pthread_mutex_lock(&m->lock);
+    m->refusal = *refusal;
+    pthread_mutex_unlock(&m->lock);
+}
+
 static void take_assignment(struct membership *m, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++)
@@ -159,6 +170,7 @@ static void take_assignment(struct membership *m, rd_kafka_topic_partition_list_
         err = rd_kafka_pause_partitions(m->rk, list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         LOG(KAFKA_LOGGED, log_text("error", rd_kafka_err2name(err)), log_text("topic", m->topic));
+    set_refusal(m, &(struct diag){0});
     m->partitions_len = 0;
     for (int i = 0; i < list->cnt && m->partitions_len < PARTITIONS_MAX; i++)
         m->partitions[m->partitions_len++] = list->elems[i].partition;
@@ -194,11 +206,36 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
         rd_kafka_assign(rk, NULL);
 }
 
+/* What stays an error until a person changes something. */
+static bool is_lasting(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT ||
+           err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           err == RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL ||
+           err == RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED;
+}
+
+static void take_refusal(struct membership *m, rd_kafka_resp_err_t err)
+{
+    struct diag refusal = {0};
+    if (err == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT)
+        diag_set(&refusal, STATUS_INVALID,
+                 "%s: %" PRId64 ", expected one between the brokers' group.min.session.timeout.ms "
+                 "and group.max.session.timeout.ms",
+                 m->session_setting, m->session_timeout_ms);
+    else
+        diag_set(&refusal, STATUS_UNAVAILABLE, "group %s: %s", m->group_id, rd_kafka_err2str(err));
+    LOG(GROUP_REFUSED, log_text("group", m->group_id), log_text("error", refusal.text));
+    set_refusal(m, &refusal);
+}
+
 /* Nothing is to be read: whatever comes is an error, or slipped through before the pause. */
 static void take_message(struct membership *m, rd_kafka_message_t *message)
 {
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    if (is_lasting(message->err))
+        take_refusal(m, message->err);
+    else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+             message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
         LOG(KAFKA_LOGGED, log_text("error", rd_kafka_err2name(message->err)),
             log_text("topic", m->topic), log_text("message", rd_kafka_message_errstr(message)));
 }
@@ -339,6 +376,8 @@ enum status membership_new(const struct membership_options *opt, struct membersh
         return STATUS_NOMEM;
     m->callbacks = opt->callbacks;
     m->session_timeout_ms = opt->session_timeout_ms;
+    m->session_setting = opt->session_setting;
+    pthread_mutex_init(&m->lock, NULL);
     m->topic = strdup(opt->topic);
     m->group_id = strdup(opt->group_id);
     m->partitions = calloc(PARTITIONS_MAX, sizeof *m->partitions);
@@ -366,6 +405,7 @@ void membership_free(struct membership *m)
         pthread_join(m->thread, NULL);
     close_client(m);
     successor_done(&m->successor);
+    pthread_mutex_destroy(&m->lock);
     free(m->partitions);
     free(m->group_id);
     free(m->topic);
@@ -390,6 +430,17 @@ int64_t membership_deadline_mono_ms(const struct membership *m)
 bool membership_is_joined(const struct membership *m)
 {
     return atomic_load(&m->is_joined) || clock_mono_ms() < atomic_load(&m->renewed_until_mono_ms);
+}
+
+bool membership_is_refused(struct membership *m, struct diag *diag)
+{
+    pthread_mutex_lock(&m->lock);
+    const struct diag refusal = m->refusal;
+    pthread_mutex_unlock(&m->lock);
+    if (refusal.text[0] == '\0')
+        return false;
+    diag_set(diag, STATUS_UNAVAILABLE, "%s", refusal.text);
+    return true;
 }
 
 /* --- counting members --------------------------------------------------------------------------

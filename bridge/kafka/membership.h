@@ -35,7 +35,8 @@ struct membership_options {
     const struct cluster *cluster;
     const char *topic;
     const char *group_id;
-    int64_t session_timeout_ms; /* at least 3000; a member that is silent as long is put out */
+    int64_t session_timeout_ms;  /* at least 3000; a member that is silent as long is put out */
+    const char *session_setting; /* what a person calls that; static */
     struct membership_callbacks callbacks;
 };
 
@@ -72,6 +73,10 @@ int64_t membership_deadline_mono_ms(const struct membership *m);
 /* Whether the group has told us what is ours, be it nothing, or is about to tell it to the new
  * client of a membership_reload(). Thread: any. */
 bool membership_is_joined(const struct membership *m);
+
+/* Why the group takes nobody like us in, since it last said so; false: it has not, or has taken us
+ * since. Joining is tried on and on. Thread: any. */
+bool membership_is_refused(struct membership *m, struct diag *diag);
 
 /* How many members the group has now, this process's included.
  * Errors: STATUS_UNAVAILABLE nobody can tell within the time; diag says why. STATUS_INVALID,

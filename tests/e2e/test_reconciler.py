@@ -8,9 +8,10 @@ import time
 
 from harness import wait
 from harness.bridge import run
+from harness.kafka import KafkaCluster
 from harness.maesn import API_KEY
 from harness.provider import Fault
-from harness.reconciler import PUBLIC_URL, account
+from harness.reconciler import PUBLIC_URL, World, account
 from harness.registry import now_ms
 from harness.sender import post
 
@@ -292,6 +293,24 @@ def test_a_rotation_asked_for_where_the_clock_is_ahead_is_done_once_when_its_tim
     assert all(r.at > begins_at for r in maesn.asked("POST")[2:])
     world.await_settled("acme-42", count=2)
     assert len(maesn.asked("POST")) == 4
+
+
+def test_a_group_that_takes_nobody_is_told_with_the_setting_that_is_to_be_changed(maesn):
+    """The broker's group.min.session.timeout.ms is above our session. (No member joins meanwhile, so nothing is called.)"""
+    with KafkaCluster(properties="group.min.session.timeout.ms=9000\n") as cluster:
+        world = World(cluster, maesn, "refused", [account("acme-42", "xero")], {"reconciler": {"session_timeout_ms": 4000}})
+        try:
+            bridge = world.start(ready=False)
+            wait.until(lambda: "group.min.session.timeout.ms" in bridge.admin("/readyz?verbose")[1], 30, "it says why it is not ready")
+            told = bridge.admin("/readyz?verbose")[1]
+            assert bridge.admin("/readyz")[0] == 503 and "reconciler.session_timeout_ms: 4000" in told
+            line = wait.until(lambda: bridge.log("group.refused"), 10, "it is logged")[0]
+            assert line["level"] == "error" and "reconciler.session_timeout_ms: 4000" in line["error"]
+            done = run("apply", "--config", world.config.file, seconds=60)
+            assert done.returncode == 69 and "reconciler.session_timeout_ms: 4000" in done.stderr, done
+        finally:
+            world.stop()
+    assert not maesn.asked()
 
 
 # --- several reconcilers ---

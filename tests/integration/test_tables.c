@@ -222,6 +222,7 @@ static struct membership_options joining(struct fixture *f)
         .topic = TOPIC,
         .group_id = GROUP,
         .session_timeout_ms = SESSION_MS,
+        .session_setting = "session.timeout.ms",
         .callbacks = {&f->script, on_assigned, on_revoked},
     };
 }

@@ -220,6 +220,7 @@ static int run_join(const struct cluster *cluster, const char *topic, const char
         .topic = topic,
         .group_id = group,
         .session_timeout_ms = number(session_ms),
+        .session_setting = "session.timeout.ms",
         .callbacks = {.on_assigned = on_assigned, .on_revoked = on_revoked},
     };
     struct membership *m = NULL;

@@ -121,7 +121,7 @@ class Broker:
             controller_port=self.controller_port, listeners=listeners, advertised=advertised,
             directory=self.directory, replicas=min(3, count), in_sync=2 if count >= 3 else 1)
             + (GUARDED_PROPERTIES.format(password=self.cluster.password) if self.cluster.password else "")
-            + self._authorizing_properties())
+            + self._authorizing_properties() + self.cluster.properties)
 
     def _authorizing_properties(self):
         if not self.cluster.authority:
@@ -171,13 +171,15 @@ class Broker:
 class KafkaCluster:
     """`host` is this machine's address that clients reach it at. `password`: its one broker listens at
     `guarded_bootstrap`, too, where the user "bridge" has to know it. `authority`, (certificate file, key file): it listens
-    there for those who have a certificate signed by it, and authorizes them by access lists."""
+    there for those who have a certificate signed by it, and authorizes them by access lists. `properties`: lines that go
+    before those of server.properties."""
 
-    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None, authority=None):
+    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None, authority=None, properties=""):
         self.jvm = jvm
         self.host = host
         self.password = password
         self.authority = authority
+        self.properties = properties
         self.is_guarded = bool(password or authority)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
         *self.ports, controller_port, self.guarded_port = free_ports(brokers + 2)
