@@ -911,6 +911,41 @@ static void a_connection_that_is_not_made_in_time_is_given_up(void **state)
     close(listener);
 }
 
+static void an_answer_tells_how_far_its_attempt_came_and_when(void **state)
+{
+    static const struct fake_reply replies[] = {{.bytes = OK_REPLY, .pause_ms = 50},
+                                                {.bytes = "", .end = FAKE_HANGS}};
+    struct client c, gone;
+    struct got g;
+    const struct http_times *times = &g.answer.times;
+    (void)state;
+    prepare(&c, replies, COUNT(replies));
+    c.options.timeout_ms = 300;
+    start(&c);
+    ask(&c, (struct http_request){.method = HTTP_POST}, &g);
+    assert_int_equal(g.answer.code, 200);
+    assert_in_range(times->resolved_us, 1, times->connected_us);
+    assert_int_equal(times->secured_us, times->connected_us); /* there is nothing to secure */
+    assert_in_range(times->answered_us, times->secured_us + 50000, 300000);
+    ask(&c, (struct http_request){.method = HTTP_POST}, &g);
+    assert_int_equal(g.answer.outcome, HTTP_UNANSWERED);
+    assert_in_range(times->connected_us, 1, 300000);
+    assert_int_equal(times->answered_us, 0);
+    teardown(&c);
+
+    prepare(&gone, replies, COUNT(replies));
+    prepare(&c, replies, COUNT(replies));
+    memcpy(c.base, gone.base, sizeof(c.base));
+    teardown(&gone);
+    start(&c);
+    ask(&c, (struct http_request){.method = HTTP_POST}, &g);
+    assert_in_range(times->resolved_us, 1, 5000000);
+    assert_int_equal(times->connected_us, 0);
+    assert_int_equal(times->secured_us, 0);
+    assert_int_equal(times->answered_us, 0);
+    teardown(&c);
+}
+
 /* --- names --------------------------------------------------------------------------------------
  */
 
@@ -953,6 +988,7 @@ static void cancelling_does_not_wait_for_a_name_server(void **state)
     teardown(&c);
     assert_in_range(clock_mono_ms() - begin, 0, 1000);
     assert_int_equal(g.answer.outcome, HTTP_NOT_SENT);
+    assert_int_equal(g.answer.times.resolved_us, 0);
     pthread_mutex_lock(&resolver_lock);
     resolver_may_answer = true;
     pthread_cond_broadcast(&resolver_changed);
@@ -1022,6 +1058,7 @@ int main(void)
         cmocka_unit_test(what_would_be_sent_again_is_not_where_it_may_not_be_any_more),
         cmocka_unit_test(who_does_not_listen_gets_nothing),
         cmocka_unit_test(a_connection_that_is_not_made_in_time_is_given_up),
+        cmocka_unit_test(an_answer_tells_how_far_its_attempt_came_and_when),
         cmocka_unit_test(cancelling_does_not_wait_for_a_name_server),
         cmocka_unit_test(a_client_that_cannot_work_is_refused_with_the_reason),
     };

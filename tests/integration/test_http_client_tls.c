@@ -121,6 +121,7 @@ struct got {
     bool is_done;
     enum http_outcome outcome;
     unsigned code;
+    struct http_times times;
     char error[256];
 };
 
@@ -130,6 +131,7 @@ static void on_done(void *ctx, const struct http_answer *answer)
     pthread_mutex_lock(&g->lock);
     g->outcome = answer->outcome;
     g->code = answer->code;
+    g->times = answer->times;
     snprintf(g->error, sizeof(g->error), "%s", answer->error);
     g->is_done = true;
     pthread_cond_broadcast(&g->changed);
@@ -174,6 +176,8 @@ static void a_server_that_ca_file_vouches_for_is_called(void **state)
     assert_string_equal(g.error, "");
     assert_int_equal(g.outcome, HTTP_ANSWERED);
     assert_int_equal(g.code, 200);
+    assert_in_range(g.times.connected_us, 1, g.times.secured_us - 1);
+    assert_in_range(g.times.secured_us, 1, g.times.answered_us - 1);
     server_stop(&s);
     assert_int_equal(s.requests, 1);
 }
@@ -186,6 +190,9 @@ static void a_server_that_nobody_vouches_for_is_told_nothing_and_not_asked_again
     struct got g = call("127.0.0.1", s.port, "");
     assert_int_equal(g.outcome, HTTP_NOT_SENT);
     assert_non_null(strstr(g.error, "certificate"));
+    assert_in_range(g.times.resolved_us, 1,
+                    g.times.connected_us); /* it stood, and was not secured */
+    assert_int_equal(g.times.secured_us, 0);
     server_stop(&s);
     assert_int_equal(s.requests, 0);
 }
