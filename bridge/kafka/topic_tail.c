@@ -148,6 +148,14 @@ static enum status judge_error(const struct topic_tail *t, struct diag *diag)
                : STATUS_BUSY;
 }
 
+static enum status start_reading(struct topic_tail *t, struct diag *diag)
+{
+    if (rd_kafka_consume_start(t->topic, t->partition, RD_KAFKA_OFFSET_END) != 0)
+        return unavailable(t, rd_kafka_err2str(rd_kafka_last_error()), diag);
+    t->is_consuming = true;
+    return STATUS_OK;
+}
+
 /* The end was found when it is met, or when something came behind it; that was not waited for. */
 static enum status meet_end(struct topic_tail *t, int64_t until_mono_ms, struct diag *diag)
 {
@@ -155,31 +163,32 @@ static enum status meet_end(struct topic_tail *t, int64_t until_mono_ms, struct 
                                   client_remaining_ms(until_mono_ms, QUESTION_TIMEOUT_MS));
     if (t->message == NULL)
         return STATUS_BUSY;
-    bool is_met = t->message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
-                  t->message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    enum status status = is_met ? STATUS_OK : judge_error(t, diag);
+    t->has_begun = t->message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                   t->message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    enum status status = t->has_begun ? STATUS_OK : judge_error(t, diag);
     drop_message(t);
+    return status;
+}
+
+/* As far as one question brings it. */
+static enum status go_on(struct topic_tail *t, int64_t until_mono_ms, struct diag *diag)
+{
+    enum status status = STATUS_OK;
+    if (t->partition < 0)
+        status = find_partition(t, until_mono_ms, diag);
+    if (status == STATUS_OK && !t->is_consuming)
+        status = start_reading(t, diag);
+    if (status == STATUS_OK && !t->has_begun)
+        status = meet_end(t, until_mono_ms, diag);
     return status;
 }
 
 enum status topic_tail_begin(struct topic_tail *t, int64_t until_mono_ms, struct diag *diag)
 {
-    enum status status = STATUS_OK;
-    do {
-        if (t->partition < 0)
-            status = find_partition(t, until_mono_ms, diag);
-    } while (status == STATUS_BUSY && clock_mono_ms() < until_mono_ms);
-    if (status == STATUS_OK && !t->is_consuming) {
-        if (rd_kafka_consume_start(t->topic, t->partition, RD_KAFKA_OFFSET_END) != 0)
-            return unavailable(t, rd_kafka_err2str(rd_kafka_last_error()), diag);
-        t->is_consuming = true;
-    }
-    while (status == STATUS_OK && !t->has_begun) {
-        status = meet_end(t, until_mono_ms, diag);
-        t->has_begun = status == STATUS_OK;
-        if (status == STATUS_BUSY && clock_mono_ms() < until_mono_ms)
-            status = STATUS_OK;
-    }
+    enum status status;
+    do
+        status = go_on(t, until_mono_ms, diag);
+    while (status == STATUS_BUSY && clock_mono_ms() < until_mono_ms);
     return status;
 }
 
