@@ -16,6 +16,7 @@ from conftest import Topics, numbers
 from harness import consumers, wait
 from harness.bridge import PATH, SECRET, Bridge, route, run
 from harness.environment import CACHE
+from harness.kafka import KafkaCluster
 from harness.ports import free_ports
 from harness.probe import PROBE_SECRET, ROUTE, Probe, answering, mute_server
 from harness.sender import encode, event, post
@@ -214,14 +215,13 @@ def test_a_broker_that_is_away_is_told_before_anything_is_sent(kafka, probe, pro
     assert probe.bridge.metric("maesn_bridge_http_requests_total") == 0
 
 
-def test_a_wrong_password_of_kafka_is_told(own_kafka, start_bridge, probes):
-    own_kafka.change_password("right")
-    bridge = probed_bridge(start_bridge, own_kafka)
-    probe = probes(own_kafka, bridge, settings={"kafka": {
-        "brokers": own_kafka.guarded_bootstrap, "sasl_password_file": "secrets/kafka",
-        "raw": {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "bridge"}}})
-    probe.config.write("secrets/kafka", "wrong-kafka-password")
-    report = probe.json("--timeout", "3", code=69)
+def test_a_wrong_password_of_kafka_is_told(kafka, probe, probes):
+    with KafkaCluster(1, password="right") as guarded:
+        stranger = probes(kafka, probe.bridge, settings={"kafka": {
+            "brokers": guarded.guarded_bootstrap, "sasl_password_file": "secrets/kafka",
+            "raw": {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "bridge"}}})
+        stranger.config.write("secrets/kafka", "wrong-kafka-password")
+        report = stranger.json("--timeout", "3", code=69)
     assert report["failed_hop"] == "kafka" and "uthentication failed" in report["problem"]
     assert "wrong-kafka-password" not in json.dumps(report)
 
