@@ -94,7 +94,7 @@ static unsigned overtaken(const char *dump, const char *name, unsigned records)
     for (const char *line = dump; *line != '\0'; line = strchr(line, '\n') + 1) {
         const char *value = strstr(line, name);
         assert_non_null(value);
-        unsigned n = (unsigned)strtoul(value + len + 1, NULL, 10);
+        unsigned n = (unsigned)(value[len + 1] - '0'); /* there are FEW */
         assert_true(n < records);
         count += !seen[n] && n < latest;
         seen[n] = true;
