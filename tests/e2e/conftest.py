@@ -17,8 +17,9 @@ numbers = itertools.count(1)
 
 
 def pytest_sessionstart(session):
-    missing = [str(path) for path in (environment.BINARY, environment.CACHE / "kafka.classpath",
-                                      environment.NODE_MODULES / "cloudevents") if not path.exists()]
+    cached = ("kafka.classpath", "strimzi.classpath", "prometheus", "compose-spec.json", "kube/helm")
+    missing = [str(path) for path in (environment.BINARY, environment.NODE_MODULES / "cloudevents",
+                                      *(environment.CACHE / name for name in cached)) if not path.exists()]
     if missing:
         pytest.exit(f"missing: {', '.join(missing)}; `tests/run e2e` builds and installs them", returncode=3)
 

@@ -219,12 +219,14 @@ def single_rights():
             for rule in rules[user] if rule["resource"]["name"] not in alike for operation in rule["operations"]]
 
 
+SINGLE_RIGHTS = single_rights()
+
 # A callback for each topic that is first asked for with its first record; any is told in the activity.
 BODIES = {"maesn.invoice": encode(event(1)), "maesn.other": encode(event(2, "NEVER_HEARD_OF")), "maesn.token": encode(event(3, "TOKEN", "REVOKED")),
           "maesn.dead-letter": b"not json", "maesn.probe": encode(event(4, "PROBE")), "maesn.bridge.activity": encode(event(1))}
 
 
-@pytest.mark.parametrize("command, resource, operation", single_rights(), ids=[f"{c}, {r['name']}, {o}" for c, r, o in single_rights()])
+@pytest.mark.parametrize("command, resource, operation", SINGLE_RIGHTS, ids=[f"{c}, {r['name']}, {o}" for c, r, o in SINGLE_RIGHTS])
 def test_without_one_of_its_rights_a_process_cannot_do_its_work(secured, deployment, command, resource, operation):
     user, topic = f"user-{next(numbers)}", resource["name"]
     rules = users()[INGRESS if command == "ingress" else RECONCILER]

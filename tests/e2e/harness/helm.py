@@ -1,8 +1,7 @@
 """The chart, rendered by Helm; what it renders needs no cluster."""
 
-import pathlib
+import functools
 import subprocess
-import tempfile
 
 import yaml
 
@@ -12,13 +11,16 @@ CHART = ROOT / "deploy/helm/maesn-bridge"
 HELM = CACHE / "kube/helm"
 
 
+@functools.cache
+def _template(values, release, namespace):
+    """Of the values' text."""
+    return subprocess.run([str(HELM), "template", release, str(CHART), "--namespace", namespace, "--values", "-"], input=values,
+                          capture_output=True, text=True, timeout=60)
+
+
 def template(values, release="bridge", namespace="webhooks", fails=False):
     """The text of every manifest; with fails=True what Helm has against the values."""
-    with tempfile.TemporaryDirectory() as directory:
-        file = pathlib.Path(directory) / "values.yaml"
-        file.write_text(yaml.safe_dump(values))
-        done = subprocess.run([str(HELM), "template", release, str(CHART), "--namespace", namespace, "--values", str(file)],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done = _template(yaml.safe_dump(values), release, namespace)
     if fails:
         assert done.returncode != 0, "Helm takes the values"
         return done.stderr
