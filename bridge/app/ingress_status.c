@@ -37,19 +37,22 @@ static const struct chart charts[] = {
     {"callbacks",
      "Callbacks",
      QUANTITY_PER_SECOND,
-     {{"taken", COLUMN_TAKEN}, {"refused", COLUMN_REFUSED}, {"put off", COLUMN_PUT_OFF}}},
+     {{"taken", COLUMN_TAKEN, false},
+      {"refused", COLUMN_REFUSED, false},
+      {"put off", COLUMN_PUT_OFF, false}}},
     {"answer-duration",
      "How long an answer takes",
      QUANTITY_SECONDS,
-     {{"median", COLUMN_ANSWER_MEDIAN}, {"99th percentile", COLUMN_ANSWER_P99}}},
+     {{"median", COLUMN_ANSWER_MEDIAN, false}, {"99th percentile", COLUMN_ANSWER_P99, false}}},
     {"delivery-duration",
      "How long Kafka takes",
      QUANTITY_SECONDS,
-     {{"median", COLUMN_DELIVERY_MEDIAN}, {"99th percentile", COLUMN_DELIVERY_P99}}},
+     {{"median", COLUMN_DELIVERY_MEDIAN, false}, {"99th percentile", COLUMN_DELIVERY_P99, false}}},
     {"waiting",
      "Waiting",
      QUANTITY_COUNT,
-     {{"callbacks in flight", COLUMN_IN_FLIGHT}, {"records in the spool", COLUMN_SPOOLED}}},
+     {{"callbacks in flight", COLUMN_IN_FLIGHT, false},
+      {"records in the spool", COLUMN_SPOOLED, true}}},
 };
 
 static const struct metric_table tables[] = {
@@ -89,20 +92,18 @@ static double latest(const struct view *v, enum column column)
     return history_latest(v->history, column, v->now_mono_ms - present_ms);
 }
 
-static struct view_figure callbacks_figure(const struct view *v)
+static struct view_figure callbacks_figure(struct arena *arena, const struct view *v)
 {
     double put_off = mean(v, COLUMN_PUT_OFF), refused = mean(v, COLUMN_REFUSED);
+    char text[QUANTITY_TEXT_SIZE];
+    quantity_text(put_off > 0 ? put_off : refused, QUANTITY_PER_SECOND, text);
     return (struct view_figure){
         .name = "callbacks",
         .title = "Callbacks taken",
         .value = mean(v, COLUMN_TAKEN),
         .quantity = QUANTITY_PER_SECOND,
-        .tone = put_off > 0   ? TONE_BAD
-                : refused > 0 ? TONE_WARN
-                              : TONE_PLAIN,
-        .note = put_off > 0   ? "some are put off"
-                : refused > 0 ? "some are refused"
-                              : NULL,
+        .tone = put_off > 0 ? TONE_BAD : TONE_PLAIN,
+        .note = arena_printf(arena, "%s %s", text, put_off > 0 ? "put off" : "refused"),
     };
 }
 
@@ -128,35 +129,29 @@ static struct view_figure in_flight_figure(struct metrics *m)
     };
 }
 
-static struct view_figure routes_figure(struct metrics *m, struct arena *arena,
-                                        struct static_routes *declared)
+static struct view_figure files_figure(struct static_routes *declared)
 {
-    double entries = sum(m, "maesn_bridge_registry_entries");
-    double unreadable = sum(m, "maesn_bridge_registry_entries_unreadable");
-    double files = (double)static_routes_len(declared);
-    const char *note = "of files";
-    if (unreadable > 0)
-        note = arena_printf(arena, "%.0f cannot be read", unreadable);
-    else if (!isnan(entries))
-        note = arena_printf(arena, "%.0f of the registry", entries);
     return (struct view_figure){
-        .name = "routes",
-        .title = "Routes",
-        .value = isnan(entries) ? files : files + entries,
-        .tone = unreadable > 0 ? TONE_WARN : TONE_PLAIN,
-        .note = note,
+        .name = "routes-of-files",
+        .title = "Routes of files",
+        .value = (double)static_routes_len(declared),
     };
 }
 
-static struct view_figure registry_figure(struct metrics *m)
+static struct view_figure registry_figure(struct metrics *m, struct arena *arena)
 {
-    double loaded = sum(m, "maesn_bridge_registry_loaded");
+    bool is_loaded = sum(m, "maesn_bridge_registry_loaded") > 0;
+    double unreadable = sum(m, "maesn_bridge_registry_entries_unreadable");
     return (struct view_figure){
-        .name = "registry-loaded",
-        .title = "Registry",
-        .value = loaded,
-        .tone = loaded > 0 ? TONE_GOOD : TONE_BAD,
-        .note = loaded > 0 ? "read to its end, followed" : "not read to its end yet",
+        .name = "routes-of-registry",
+        .title = "Routes of the registry",
+        .value = sum(m, "maesn_bridge_registry_entries"),
+        .tone = !is_loaded       ? TONE_BAD
+                : unreadable > 0 ? TONE_WARN
+                                 : TONE_PLAIN,
+        .note = !is_loaded       ? "not read to its end yet"
+                : unreadable > 0 ? arena_printf(arena, "%.0f cannot be read", unreadable)
+                                 : "read to its end",
     };
 }
 
@@ -186,14 +181,14 @@ static enum status tell(void *ctx, struct metrics *m, struct arena *arena, struc
     if (figures == NULL)
         return STATUS_NOMEM;
     size_t len = 0;
-    figures[len++] = callbacks_figure(v);
+    figures[len++] = callbacks_figure(arena, v);
     figures[len++] = duration_figure(v, "answer-duration", "Answered within", COLUMN_ANSWER_P99);
     figures[len++] =
         duration_figure(v, "delivery-duration", "Acknowledged within", COLUMN_DELIVERY_P99);
     figures[len++] = in_flight_figure(m);
-    figures[len++] = routes_figure(m, arena, ctx);
+    figures[len++] = files_figure(ctx);
     if (!isnan(sum(m, "maesn_bridge_registry_loaded")))
-        figures[len++] = registry_figure(m);
+        figures[len++] = registry_figure(m, arena);
     if (!isnan(sum(m, "maesn_bridge_spool_records")))
         figures[len++] = spool_figure(m, arena);
     v->figures = figures;

@@ -183,8 +183,8 @@ enum status process_status_new(const struct process_status_options *opt,
     make_pages(s);
     enum status status = page_policy(s->policy);
     if (status == STATUS_OK)
-        status =
-            sampler_new(opt->metrics, opt->source->columns, opt->source->columns_len, &s->sampler);
+        status = sampler_new(opt->metrics, opt->source->columns, opt->source->columns_len,
+                             HISTORY_INTERVAL_MS, &s->sampler);
     if (status != STATUS_OK) {
         free(s);
         return status;

@@ -18,6 +18,7 @@ struct sampler {
     struct metrics *metrics;
     const struct sampler_column *columns;
     size_t columns_len;
+    int64_t interval_ms;
     pthread_t thread;
 
     struct reading before[HISTORY_COLUMNS]; /* the thread's own */
@@ -92,12 +93,12 @@ static void *sampler_main(void *ctx)
     struct sampler *s = ctx;
     do
         take_sample(s);
-    while (pause_until(s, s->before_mono_ms + HISTORY_INTERVAL_MS));
+    while (pause_until(s, s->before_mono_ms + s->interval_ms));
     return NULL;
 }
 
 enum status sampler_new(struct metrics *metrics, const struct sampler_column *columns,
-                        size_t columns_len, struct sampler **ret)
+                        size_t columns_len, int64_t interval_ms, struct sampler **ret)
 {
     assert(columns_len <= HISTORY_COLUMNS);
     struct sampler *s = calloc(1, sizeof(*s));
@@ -107,6 +108,7 @@ enum status sampler_new(struct metrics *metrics, const struct sampler_column *co
     s->metrics = metrics;
     s->columns = columns;
     s->columns_len = columns_len;
+    s->interval_ms = interval_ms;
     pthread_mutex_init(&s->lock, NULL); /* cannot fail with default attributes on Linux */
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -25,7 +25,7 @@ struct sampler;
  * Owns:   on STATUS_OK the caller frees *ret with sampler_free(), which ends the thread.
  * Errors: STATUS_NOMEM, also when no thread can be made. */
 enum status sampler_new(struct metrics *metrics, const struct sampler_column *columns,
-                        size_t columns_len, struct sampler **ret) MUST_CHECK;
+                        size_t columns_len, int64_t interval_ms, struct sampler **ret) MUST_CHECK;
 void sampler_free(struct sampler *s);
 
 /* Copies what was sampled so far. Thread: any. */

@@ -21,6 +21,11 @@ size_t chart_series_len(const struct chart *c)
     return len;
 }
 
+static bool is_told(const struct chart_series *s, const struct history *h)
+{
+    return !s->is_optional || !isnan(history_latest(h, s->column, INT64_MIN));
+}
+
 double chart_ceiling(double largest)
 {
     if (!(largest > 0) || !isfinite(largest))
@@ -124,6 +129,8 @@ static void print_legend(const struct chart *c, const struct history *h, int64_t
     buf_append_text(ret, "<ul class=\"legend\">");
     for (size_t s = 0; s < chart_series_len(c); s++) {
         char now[QUANTITY_TEXT_SIZE];
+        if (!is_told(&c->series[s], h))
+            continue;
         quantity_text(history_latest(h, c->series[s].column, now_mono_ms - fresh_ms), c->quantity,
                       now);
         buf_printf(ret, "<li class=\"key-%zu\">", s + 1);

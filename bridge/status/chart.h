@@ -1,6 +1,8 @@
 /* A line chart of the history, as inline SVG. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "bridge/base/buf.h"
 #include "bridge/status/history.h"
 #include "bridge/status/quantity.h"
@@ -10,6 +12,7 @@
 struct chart_series {
     const char *title; /* "accepted"; NULL ends the series */
     size_t column;     /* of the history */
+    bool is_optional;  /* not told of where nothing of it is known */
 };
 
 /* Texts are static. */

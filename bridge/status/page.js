@@ -35,6 +35,13 @@
     if (again) again.querySelector('summary').focus({preventScroll: true});
   }
 
+  // Said aloud only when it changes.
+  function replaceText(id, fresh) {
+    const old = document.getElementById(id);
+    const text = fresh.getElementById(id)?.textContent ?? '';
+    if (old && old.textContent !== text) old.textContent = text;
+  }
+
   function replaceOptions(fresh) {
     const titles = new Map([...fresh.querySelectorAll('#state option')].map((option) => [option.value, option.textContent]));
     for (const option of document.querySelectorAll('#state option')) option.textContent = titles.get(option.value);
@@ -48,6 +55,7 @@
     for (const id of ['list', 'figures', 'charts', 'health', 'counts']) {
       replace(document.getElementById(id), fresh.getElementById(id));
     }
+    replaceText('count', fresh);
     replace(document.querySelector('header'), fresh.querySelector('header'));
     if (form) replaceOptions(fresh);
   }

@@ -256,7 +256,9 @@ static void print_count(const struct view *v, struct buf *ret)
 {
     const struct view_accounts *a = v->accounts;
     size_t first = (size_t)v->filter.page * FILTER_PAGE_LEN;
-    buf_append_text(ret, "<p class=\"count\" role=\"status\">");
+    if (a->unavailable != NULL)
+        return;
+    buf_append_text(ret, "<p id=\"count\" class=\"count\" role=\"status\">");
     if (a->items_len == 0)
         buf_printf(ret, "Showing none of %zu accounts", a->all);
     else
@@ -299,7 +301,6 @@ static void print_turns(const struct view *v, struct buf *ret)
 static void print_list(const struct view *v, struct buf *ret)
 {
     const struct view_accounts *a = v->accounts;
-    print_count(v, ret);
     if (a->items_len == 0) {
         print_turns(v, ret);
         return;
@@ -324,10 +325,12 @@ void page_accounts_print(const struct view *v, struct buf *ret)
         buf_append_text(ret, "</p>\n");
     }
     print_form(v, ret);
+    print_count(v, ret);
     buf_append_text(ret, "<div id=\"list\">\n");
-    if (v->faulty_query != NULL || a->unavailable != NULL) {
+    const char *instead = v->faulty_query != NULL ? v->faulty_query : a->unavailable;
+    if (instead != NULL) {
         buf_append_text(ret, "<p class=\"reason bad\" role=\"alert\">");
-        html_text(ret, v->faulty_query != NULL ? v->faulty_query : a->unavailable);
+        html_text(ret, instead);
         buf_append_text(ret, "</p>\n");
     } else {
         print_list(v, ret);

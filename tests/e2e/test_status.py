@@ -224,7 +224,7 @@ def test_the_keyboard_is_enough(browser, few):
         assert focused(page) == "Accounts"
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         page.keyboard.press("Enter")
-        assert page.url.endswith("#accounts")
+        page.wait_for_url("**/status#accounts")
         page.keyboard.press("Tab")
         assert focused(page) == "account"
         page.keyboard.press("Tab")
@@ -277,7 +277,7 @@ def test_an_ingress_tells_of_its_callbacks(browser, kafka, start_bridge):
     assert ["maesn", "200", sent] in document["counts"]["answers"]["rows"]
     assert ["maesn", "401", 1] in document["counts"]["answers"]["rows"]
     assert [bridge.topics["invoice"], "acked", sent] in document["counts"]["records"]["rows"]
-    assert document["figures"]["routes"]["value"] == 1
+    assert document["figures"]["routes-of-files"]["value"] == 1
     for width in WIDTHS:
         for scheme in SCHEMES:
             with browser.page(width, scheme) as page:

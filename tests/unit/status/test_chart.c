@@ -11,7 +11,7 @@
 static const int64_t now = 10 * HISTORY_SPAN_MS;
 
 static const struct chart chart = {
-    "callbacks", "Callbacks", QUANTITY_PER_SECOND, {{"taken", 0}, {"refused", 1}}};
+    "callbacks", "Callbacks", QUANTITY_PER_SECOND, {{"taken", 0, false}, {"refused", 1, false}}};
 
 static void add(struct history *h, int64_t age_ms, double taken, double refused)
 {
@@ -86,12 +86,30 @@ static void before_the_first_sample_there_is_an_empty_chart(void **state)
     assert_has(&b, "taken <b>\xe2\x80\x93</b>");
 }
 
+/* An ingress without a spool does not tell of one. */
+static void an_optional_series_is_told_of_where_it_is_known(void **state)
+{
+    static const struct chart waiting = {
+        "waiting", "Waiting", QUANTITY_COUNT, {{"in flight", 0, false}, {"spooled", 1, true}}};
+    (void)state;
+    struct history h = {.len = 0};
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, 1 << 16);
+    add(&h, HISTORY_INTERVAL_MS, 1, (double)NAN);
+    chart_print(&waiting, &h, now, &b);
+    assert_null(strstr(buf_text(&b), "spooled"));
+    add(&h, 0, 1, 2);
+    chart_print(&waiting, &h, now, &b);
+    assert_non_null(strstr(buf_text(&b), "spooled <b>2</b>"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_axis_ends_at_a_round_number_that_no_value_exceeds),
         cmocka_unit_test(now_is_at_the_right_edge_and_the_ceiling_on_top),
         cmocka_unit_test(a_gap_is_a_gap),
+        cmocka_unit_test(an_optional_series_is_told_of_where_it_is_known),
         cmocka_unit_test(before_the_first_sample_there_is_an_empty_chart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

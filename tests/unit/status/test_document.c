@@ -43,7 +43,8 @@ static void a_view_is_one_document(void **state)
         .all = 7, .matching = 2, .items = &account, .items_len = 1};
     static const struct view_figure figures[] = {{.name = "a", .value = (double)NAN},
                                                  {.name = "b", .value = 2.5}};
-    static const struct chart chart = {"c", "C", QUANTITY_SECONDS, {{"one", 0}, {"two", 1}}};
+    static const struct chart chart = {
+        "c", "C", QUANTITY_SECONDS, {{"one", 0, false}, {"two", 1, false}}};
     struct history history = {.len = 0};
     history_add(&history, &(struct history_sample){1000, {0.5, (double)NAN}});
     const struct view v = {.process = "reconciler",
