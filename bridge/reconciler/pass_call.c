@@ -49,6 +49,7 @@ static bool may_act(const struct pass *p)
 
 static void end_not_owned(struct pass *p)
 {
+    p->state->blocked_call_unix_ms = 0; /* a blocked account's one call an hour was not made */
     diag_set(&p->result.reason, STATUS_BUSY, "the ownership deadline has passed");
     pass_end(p, PASS_NOT_OWNED);
 }

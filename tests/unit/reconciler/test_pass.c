@@ -314,6 +314,21 @@ static void a_401_blocks_until_an_hourly_call_succeeds(void **state)
     expect(f, PASS_COMPLETE, "GET ok pending POST active ");
 }
 
+static void an_hourly_call_that_may_not_be_made_is_made_as_soon_as_it_may(void **state)
+{
+    struct fixture *f = *state;
+    f->answers[CALL_LIST] = VERDICT_UNAUTHORIZED;
+    expect(f, PASS_UNAUTHORIZED, "GET blocked ");
+    f->now_unix_ms = NOW + HOUR;
+    f->may_act = false;
+    expect(f, PASS_NOT_OWNED, "");
+    f->may_act = true;
+    f->now_unix_ms += 1000;
+    expect(f, PASS_UNAUTHORIZED, "GET ");
+    f->now_unix_ms += 1000;
+    expect(f, PASS_BLOCKED, "");
+}
+
 static void a_new_key_ends_a_block_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -665,6 +680,7 @@ int main(void)
         T(a_plan_only_lists),
         T(what_is_adopted_is_committed_before_anything_is_listed),
         T(a_401_blocks_until_an_hourly_call_succeeds),
+        T(an_hourly_call_that_may_not_be_made_is_made_as_soon_as_it_may),
         T(a_new_key_ends_a_block_at_once),
         T(a_revocation_blocks_unless_it_is_older_than_the_key_or_disproved),
         T(another_system_is_invalid_and_nothing_is_called),
