@@ -219,7 +219,7 @@ const struct command account_forget_command = {
     .description =
         "For an account that is no longer declared, and whose subscriptions nobody can delete:\n"
         "its key is refused for good, or was lost. The registry forgets the account and every\n"
-        "route of it, no provider is called. What is alive at the provider stays there until it\n"
+        "route of it, nothing is changed at the provider. What is alive there stays until it\n"
         "expires, and its callbacks are answered 404: the ids are told, so that whoever has\n"
         "access can delete them.\n"
         "\n"
