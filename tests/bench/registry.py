@@ -126,7 +126,7 @@ def main():
                 bridge.config.remove()
     print(f"| routes | ready after s | of that reading s | RSS MiB | bytes a route | served after commit p50 ms | p99 ms |\n"
           f"| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-          f"| 0 | {base_s:.2f} | | {base / 2**20:.1f} | | | |\n"
+          f"| 0 | {base_s:.2f} | | {base:.1f} | | | |\n"
           f"| {count:,} | {ready_s:.2f} | {read_s:.2f} | {resident:.1f} | {(resident - base) * 2**20 / count:.0f} | "
           f"{delays[len(delays) // 2] * 1000:.1f} | {delays[len(delays) * 99 // 100] * 1000:.1f} |")
     print_outage(count, *outage)
