@@ -11,6 +11,7 @@ import yaml
 from harness import wait
 from harness.bridge import merged
 from harness.environment import ROOT
+from harness.ports import is_listening
 
 NODE = "10.77.0.1"  # tests/kube/cluster
 CHART = ROOT / "deploy/helm/maesn-bridge"
@@ -144,6 +145,7 @@ class Release:
         if said.returncode != 0:
             raise AssertionError(f"{said.stderr}\n{self.describe()}")
         assert "Warning" not in said.stderr, said.stderr
+        wait.until(lambda: is_listening(80, self.address()), 30, "kube-proxy knows the pods")
         return self
 
     def upgrade(self, values):
