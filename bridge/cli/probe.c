@@ -12,6 +12,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/probe_report.h"
 #include "bridge/domain/resource.h"
@@ -72,18 +73,6 @@ static enum exit_code read_options(const struct invocation *in, struct probe *p)
     p->run.base_url = url;
     p->run.ca_file = invocation_value(in, "ca-file");
     return read_timeout(in, &p->run.timeout_ms);
-}
-
-static enum status load(const char *file, struct configuration *ret)
-{
-    CLEANUP(problems_done) struct problems problems;
-    CLEANUP(buf_done) struct buf text;
-    problems_init(&problems);
-    buf_init(&text, OUTPUT_MAX);
-    enum status status = configuration_load(file, SETTINGS_INGRESS, ret, &problems);
-    problems_print(&problems, &text);
-    fputs(buf_text(&text), stderr);
-    return status;
 }
 
 /* --- where to ---------------------------------------------------------------------------------
@@ -179,7 +168,7 @@ static enum exit_code prepare(const struct invocation *in, struct probe *p)
     enum exit_code code = read_options(in, p);
     if (code != EXIT_CODE_FINE)
         return code;
-    enum status status = load(invocation_config(in), &p->configuration);
+    enum status status = invocation_settings(in, SETTINGS_INGRESS, &p->configuration);
     if (status == STATUS_OK)
         status = cluster_settings_init(&p->cluster, p->configuration.settings);
     if (status != STATUS_OK)
@@ -266,11 +255,7 @@ static enum exit_code probe_command_run(const struct invocation *in)
     p.view.ended_at_unix_ms = clock_unix_ms();
     if (status == STATUS_OK)
         return tell(in, &p);
-    fprintf(stderr, "maesn-bridge probe: %s\n",
-            diag.text[0] != '\0'     ? diag.text
-            : status == STATUS_NOMEM ? "memory is short"
-                                     : status_name(status));
-    return status == STATUS_NOMEM ? EXIT_CODE_FAILURE : exit_code_of_status(status);
+    return output_failure("probe", status, &diag);
 }
 
 static const struct command_option options[] = {
