@@ -63,8 +63,8 @@ def composition(tmp_path_factory):
         (scripts / name).chmod(0o755)
     started = Composition(FILE, {
         "maesn-bridge": {"": BINARY, "/usr/bin/maesn-bridge": BINARY},
-        "docker.io/apache/kafka": {"/opt/kafka/bin": scripts},
-        "docker.io/prom/prometheus": {"": CACHE / "prometheus", "/bin/promtool": CACHE / "promtool"},
+        "apache/kafka": {"/opt/kafka/bin": scripts},
+        "prom/prometheus": {"": CACHE / "prometheus", "/bin/promtool": CACHE / "promtool"},
     }).up()
     yield started
     started.down()
