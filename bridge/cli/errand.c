@@ -1,13 +1,13 @@
 #include "bridge/cli/errand.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/cli/errand_view.h"
+#include "bridge/cli/interruption.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/progress_line.h"
 #include "bridge/registry/sealed.h"
@@ -24,32 +24,6 @@ static const size_t request_max = 16384;
 
 DEFINE_CLEANUP(struct topic_table *, topic_table_close)
 DEFINE_CLEANUP(struct request_record *, request_record_free)
-
-/* --- signals ---------------------------------------------------------------------------------- */
-
-/* SIGINT or SIGTERM came. What is under way here is ended and the group left, so that reconcilers
- * need not wait for the end of a session; a second one ends the program at once. */
-static volatile sig_atomic_t is_interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    is_interrupted = 1;
-}
-
-static void heed_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-}
-
-static bool is_cancelled(void *ctx)
-{
-    (void)ctx;
-    return is_interrupted != 0;
-}
 
 /* --- what is told meanwhile ------------------------------------------------------------------- */
 
@@ -121,7 +95,7 @@ static enum status start_pass(struct errand *e, bool only_plans, struct telling 
         .account = e->account,
         .request = &e->request,
         .on_progress = only_plans ? NULL : on_progress,
-        .is_cancelled = is_cancelled,
+        .is_cancelled = interruption_came,
         .ctx = telling,
     };
     one_pass_free(TAKE(e->pass));
@@ -408,8 +382,10 @@ enum status errand_run(struct errand *e, struct diag *diag)
 {
     enum status status = STATUS_BUSY;
     struct diag why = {0};
-    heed_signals();
-    for (int turn = 0; status == STATUS_BUSY && turn < turns_max && !is_interrupted; turn++) {
+    /* What is under way is ended and the group left: reconcilers need not wait for a session. */
+    interruption_heed();
+    for (int turn = 0; status == STATUS_BUSY && turn < turns_max && !interruption_came(NULL);
+         turn++) {
         why = (struct diag){0};
         one_pass_free(TAKE(e->pass)); /* or it would count itself */
         status = registry_access_members(e->access, &e->members, &why);

@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/interruption.h"
 #include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/probe_report.h"
@@ -22,8 +22,6 @@
 #define ACCOUNT_DEFAULT "probe"
 
 static const int64_t timeout_default_s = 30, timeout_max_s = 600;
-
-static volatile sig_atomic_t was_interrupted;
 
 /* A probe, and what it is told. */
 struct probe {
@@ -141,27 +139,6 @@ static enum exit_code find_url(struct probe *p)
 /* --- doing it ---------------------------------------------------------------------------------
  */
 
-static void on_signal(int number)
-{
-    (void)number;
-    was_interrupted = 1;
-}
-
-/* The first signal ends the run with a report, a second one at once. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static bool is_interrupted(void *ctx)
-{
-    (void)ctx;
-    return was_interrupted != 0;
-}
-
 static enum exit_code prepare(const struct invocation *in, struct probe *p)
 {
     log_set_level(LOG_ERROR); /* what fails is told in a sentence, not in librdkafka's lines */
@@ -180,7 +157,7 @@ static enum exit_code prepare(const struct invocation *in, struct probe *p)
     p->run.cluster = &p->cluster.cluster;
     p->run.rules = (struct probe_event_rules){envelope_settings(s), envelope_settings_provider(s)};
     p->run.connect_timeout_ms = s->http_connect_timeout_ms;
-    p->run.is_interrupted = is_interrupted;
+    p->run.is_interrupted = interruption_came;
     if (p->run.ca_file == NULL)
         p->run.ca_file = s->http_ca_file;
     p->view.report = &p->report;
@@ -249,7 +226,7 @@ static enum exit_code probe_command_run(const struct invocation *in)
     enum exit_code code = prepare(in, &p);
     if (code != EXIT_CODE_FINE)
         return code;
-    catch_signals();
+    interruption_heed(); /* the first signal ends the run with a report */
     struct diag diag = {0};
     enum status status = probe_run(&p.run, &p.report, &diag);
     p.view.ended_at_unix_ms = clock_unix_ms();

@@ -1,7 +1,6 @@
 #include "bridge/cli/replay.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,12 +10,11 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/interruption.h"
 #include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/replay_report.h"
 #include "bridge/providers/providers.h"
-
-static volatile sig_atomic_t was_interrupted;
 
 /* A replay under way. */
 struct replay {
@@ -92,27 +90,6 @@ static enum exit_code read_selection(const struct invocation *in, struct selecti
 /* --- how it goes -------------------------------------------------------------------------------
  */
 
-static void on_signal(int number)
-{
-    (void)number;
-    was_interrupted = 1;
-}
-
-/* The first signal ends the run between two batches, a second one at once. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static bool is_interrupted(void *ctx)
-{
-    (void)ctx;
-    return was_interrupted != 0;
-}
-
 static void on_progress(void *ctx, const struct replay_report *report)
 {
     const struct replay *r = ctx;
@@ -176,7 +153,7 @@ static enum exit_code replay_command_run(const struct invocation *in)
     enum exit_code code = prepare(in, &r);
     if (code != EXIT_CODE_FINE)
         return code;
-    catch_signals();
+    interruption_heed(); /* the first signal ends the run between two batches */
     const struct settings *s = r.configuration.settings;
     const struct replay_run_options opt = {
         .cluster = &r.cluster.cluster,
@@ -190,7 +167,7 @@ static enum exit_code replay_command_run(const struct invocation *in)
         .execute = r.view.is_executed,
         .ctx = &r,
         .on_progress = on_progress,
-        .is_interrupted = is_interrupted,
+        .is_interrupted = interruption_came,
     };
     struct diag diag = {0};
     enum status status = replay_run(&opt, &r.report, &diag);
