@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 import tempfile
+import time
 
 import pytest
 
@@ -19,6 +20,7 @@ from traffic import Traffic, callback
 
 ROLLS = 20
 MIB = 1 << 20
+LIVENESS_GIVES_UP_S = 45  # three failures, ten seconds apart, and what a restart takes
 
 
 def test_a_callback_through_the_service_is_in_kafka(kafka, release):
@@ -160,11 +162,12 @@ def test_while_the_broker_is_away_no_pod_restarts_or_leaves_the_service(kafka, r
     broker.sigstop()
     try:
         wait.until(lambda: callback(release) == 503, 60, "callbacks are answered 503")
-        # Longer than the liveness probe needs to give up.
-        for _ in range(8):
+        until = time.monotonic() + LIVENESS_GIVES_UP_S
+        while time.monotonic() < until:
             kubectl("--namespace", release.namespace.name, "wait", "--for=condition=Ready", "pod", "--selector",
                     f"app.kubernetes.io/instance={release.name}", "--timeout=1s")
             assert callback(release) == 503
+            time.sleep(1)
         assert release.restarts() == 0
     finally:
         broker.sigcont()
