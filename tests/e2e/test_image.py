@@ -8,10 +8,12 @@ import signal
 import stat
 
 import pytest
+import yaml
 
 from conftest import Topics, numbers
 from harness import consumers, image
 from harness.bridge import PATH, SECRET, Bridge, ConfigDirectory
+from harness.environment import ROOT
 from harness.sender import encode, event, post
 
 EPOCH = 1700000000
@@ -66,6 +68,8 @@ def test_it_runs_as_an_ordinary_user_and_carries_its_labels(built):
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/usr/bin/maesn-bridge"]
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    version = yaml.safe_load((ROOT / "deploy/helm/maesn-bridge/Chart.yaml").read_text())["appVersion"]
+    assert config["Labels"]["org.opencontainers.image.version"] == version
 
 
 def test_two_builds_are_the_same_byte_for_byte(built):
