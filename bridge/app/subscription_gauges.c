@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-static const double day_ms = 86400000;
-
 void subscription_gauges_init(struct subscription_gauges *g, struct metrics *m)
 {
     for (int state = 0; state < ROUTE_STATES; state++) {
@@ -13,14 +11,14 @@ void subscription_gauges_init(struct subscription_gauges *g, struct metrics *m)
             metrics_gauge(m, "maesn_bridge_subscriptions",
                           "Subscriptions led by this process, by their state.", &label, 1);
     }
-    g->days_to_expiry = metrics_gauge(
-        m, "maesn_bridge_subscription_days_to_expiry",
-        "Days until the first active subscription expires; +Inf: none does.", NULL, 0);
+    g->expiry = metrics_gauge(
+        m, "maesn_bridge_subscription_expiry_seconds",
+        "Seconds until the first active subscription expires; +Inf: none does.", NULL, 0);
     g->silent = metrics_gauge(m, "maesn_bridge_subscriptions_silent",
                               "Active subscriptions that were not heard for "
                               "reconciler.silent_after_s; NaN: topics.activity is not read.",
                               NULL, 0);
-    gauge_set(g->days_to_expiry, (double)INFINITY);
+    gauge_set(g->expiry, (double)INFINITY);
     gauge_set(g->silent, (double)NAN);
 }
 
@@ -50,9 +48,8 @@ void subscription_gauges_set(const struct subscription_gauges *g,
 {
     for (int state = 0; state < ROUTE_STATES; state++)
         gauge_set(g->by_state[state], (double)c->by_state[state]);
-    gauge_set(g->days_to_expiry,
-              c->soonest_expiry_unix_ms == 0
-                  ? (double)INFINITY
-                  : (double)(c->soonest_expiry_unix_ms - c->now_unix_ms) / day_ms);
+    gauge_set(g->expiry, c->soonest_expiry_unix_ms == 0
+                             ? (double)INFINITY
+                             : (double)(c->soonest_expiry_unix_ms - c->now_unix_ms) / 1000);
     gauge_set(g->silent, c->last_events == NULL ? (double)NAN : (double)c->silent);
 }

@@ -10,7 +10,7 @@
 
 struct subscription_gauges {
     struct gauge *by_state[ROUTE_STATES];
-    struct gauge *days_to_expiry;
+    struct gauge *expiry;
     struct gauge *silent;
 };
 

@@ -1,12 +1,12 @@
 """The runbook tells of every metric that the processes export, as they export it, and of no other."""
 
 import re
+import subprocess
 import tempfile
-import urllib.request
 
 import pytest
 
-from harness.environment import ROOT
+from harness.environment import CACHE, ROOT
 from harness.maesn import Maesn
 from harness.reconciler import World, account
 from harness.sender import encode, event, post
@@ -26,7 +26,7 @@ def families(text):
 
 
 @pytest.fixture(scope="module")
-def exported(kafka):
+def scrapes(kafka):
     """What an ingress with a spool and a registry, and a reconciler, export once callbacks of every kind have come."""
     maesn = Maesn()
     with tempfile.TemporaryDirectory() as spool:
@@ -38,11 +38,15 @@ def exported(kafka):
             [subscription] = maesn.of("key-of-acme-42")
             for body in (encode(event(1)), b"not json"):
                 assert post(world.config.ingress_port, subscription.path, body, subscription.secret).status == 200
-            yield {of: families(urllib.request.urlopen(f"http://127.0.0.1:{process.admin_port}/metrics", timeout=10).read().decode())
-                   for of, process in processes.items()}
+            yield {of: process.admin("/metrics")[1] for of, process in processes.items()}
         finally:
             world.stop()
             maesn.stop()
+
+
+@pytest.fixture(scope="module")
+def exported(scrapes):
+    return {of: families(text) for of, text in scrapes.items()}
 
 
 def rows(exported):
@@ -59,3 +63,9 @@ def rows(exported):
 def test_the_metrics_are_as_the_processes_export_them(exported):
     documented = re.findall(r"^\| `(?:maesn_bridge|process)_.*$", RUNBOOK, re.MULTILINE)
     assert documented == rows(exported)
+
+
+@pytest.mark.parametrize("process", ["ingress", "reconciler"])
+def test_promtool_finds_nothing_wrong_with_a_scrape(scrapes, process):
+    done = subprocess.run([CACHE / "promtool", "check", "metrics"], input=scrapes[process], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

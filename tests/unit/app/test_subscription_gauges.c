@@ -85,14 +85,14 @@ static void the_first_active_subscription_to_expire_is_told_of(void **state)
     take(&s, "ITEM", ROUTE_RETIRING, NOW, 0, NOW + DAY);
     subscription_count_add(&c, &s);
     subscription_gauges_set(&g, &c);
-    assert_true(isinf(gauge_value(g.days_to_expiry)));
+    assert_true(isinf(gauge_value(g.expiry)));
 
     take(&s, "BILL", ROUTE_ACTIVE, NOW, 0, NOW + 5 * DAY);
     take(&s, "CUSTOMER", ROUTE_ACTIVE, NOW, 0, NOW + 3 * DAY);
     c = (struct subscription_count){.now_unix_ms = NOW};
     subscription_count_add(&c, &s);
     subscription_gauges_set(&g, &c);
-    assert_int_equal((int)gauge_value(g.days_to_expiry), 3);
+    assert_int_equal((int)gauge_value(g.expiry), 3 * DAY / 1000);
 }
 
 int main(void)
