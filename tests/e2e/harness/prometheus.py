@@ -15,7 +15,7 @@ import yaml
 
 from harness import wait
 from harness.environment import CACHE
-from harness.ports import free_ports, is_listening
+from harness.ports import free_ports
 
 
 def scrape(address, **labels):
@@ -57,15 +57,20 @@ class Prometheus:
                  f"--web.listen-address=127.0.0.1:{self.port}"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, "GOMAXPROCS": "1"})
         try:
-            wait.until(self._is_up, 30, "Prometheus listens")
+            wait.until(self._is_ready, 30, "Prometheus is ready")
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def _is_up(self):
+    def _is_ready(self):
+        """It listens some time before it answers queries."""
         assert self.process.poll() is None, (self.directory / "output").read_text()[-2000:]
-        return is_listening(self.port)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:  # nothing listens, or 503
+            return False
 
     def __exit__(self, *_):
         self.process.kill()
