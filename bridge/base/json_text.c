@@ -1,5 +1,6 @@
 #include "bridge/base/json_text.h"
 
+#include "bridge/base/timestamp.h"
 #include "bridge/base/utf8.h"
 
 static void append_ascii(struct buf *b, uint8_t c)
@@ -42,4 +43,21 @@ void json_text_string(struct buf *b, struct bytes text)
         at += len == 0 ? 1 : len;
     }
     buf_append_text(b, "\"");
+}
+
+void json_text_member(struct buf *b, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    buf_printf(b, ",\"%s\":", name);
+    json_text_string(b, bytes_of_text(text));
+}
+
+void json_text_instant(struct buf *b, const char *name, int64_t unix_ms)
+{
+    char text[TIMESTAMP_SIZE];
+    if (unix_ms == 0)
+        return;
+    timestamp_format(unix_ms, text);
+    json_text_member(b, name, text);
 }

@@ -7,3 +7,10 @@
  * become U+FFFD, so that a stranger's text cannot break a line. b->status tells of failure (buf.h).
  */
 void json_text_string(struct buf *b, struct bytes text);
+
+/* Appends a member of an object that has one already: a comma, the name, which needs no escapes,
+ * and the text. NULL: nothing. */
+void json_text_member(struct buf *b, const char *name, const char *text);
+
+/* The same of an instant, as timestamp_format() has it. 0: nothing. */
+void json_text_instant(struct buf *b, const char *name, int64_t unix_ms);

@@ -186,14 +186,6 @@ static void print_table(const struct list *l, bool with_colour, struct buf *ret)
 
 /* --- for programs --------------------------------------------------------------------------- */
 
-static void json_text(struct buf *ret, const char *name, const char *text)
-{
-    if (text == NULL)
-        return;
-    buf_printf(ret, ",\"%s\":", name);
-    json_text_string(ret, bytes_of_text(text));
-}
-
 static void json_texts(struct buf *ret, const char *name, const char *const texts[], size_t len)
 {
     if (len == 0)
@@ -209,7 +201,7 @@ static void json_texts(struct buf *ret, const char *name, const char *const text
 static void json_subscriptions(struct buf *ret, const struct account *a)
 {
     if (a->wants_all) {
-        json_text(ret, "subscriptions", "all");
+        json_text_member(ret, "subscriptions", "all");
         return;
     }
     buf_append_text(ret, ",\"subscriptions\":[");
@@ -225,13 +217,13 @@ static void json_subscriptions(struct buf *ret, const struct account *a)
 
 static void json_account(struct buf *ret, const struct account *a)
 {
-    json_text(ret, "provider", a->provider->name);
-    json_text(ret, "system", a->system);
-    json_text(ret, "company_id", a->company_id);
-    json_text(ret, "environment_name", a->environment_name);
+    json_text_member(ret, "provider", a->provider->name);
+    json_text_member(ret, "system", a->system);
+    json_text_member(ret, "company_id", a->company_id);
+    json_text_member(ret, "environment_name", a->environment_name);
     json_subscriptions(ret, a);
     json_texts(ret, "events_raw", (const char *const *)a->events_raw, a->events_raw_len);
-    json_text(ret, "file", a->file);
+    json_text_member(ret, "file", a->file);
     if (a->file != NULL)
         buf_printf(ret, ",\"line\":%u", a->line);
 }
@@ -250,9 +242,9 @@ static void print_json(const struct list *l, struct buf *ret)
         if (item->account != NULL)
             json_account(ret, item->account);
         else
-            json_text(ret, "unreadable", item->unreadable.text);
-        json_text(ret, "status", r == NULL ? NULL : account_record_status_name(r->status));
-        json_text(ret, "reason", r == NULL ? NULL : r->reason);
+            json_text_member(ret, "unreadable", item->unreadable.text);
+        json_text_member(ret, "status", r == NULL ? NULL : account_record_status_name(r->status));
+        json_text_member(ret, "reason", r == NULL ? NULL : r->reason);
         buf_append_text(ret, "}");
     }
     buf_append_text(ret, "]}\n");

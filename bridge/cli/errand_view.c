@@ -182,14 +182,6 @@ void errand_view_print(const struct errand *e, const struct pass_report *report,
 
 /* --- for programs ----------------------------------------------------------------------------- */
 
-static void json_text(struct buf *ret, const char *name, const char *text)
-{
-    if (text == NULL)
-        return;
-    buf_printf(ret, ",\"%s\":", name);
-    json_text_string(ret, bytes_of_text(text));
-}
-
 static void json_failures(const struct reported_account *account, struct buf *ret)
 {
     const char *gap = "";
@@ -200,8 +192,8 @@ static void json_failures(const struct reported_account *account, struct buf *re
             continue;
         buf_printf(ret, "%s{\"resource\":\"%s\",\"event\":\"%s\",\"action\":\"%s\"", gap,
                    call->specification.resource, call->specification.event, kind_names[call->kind]);
-        json_text(ret, "result", provider_verdict_name(call->verdict));
-        json_text(ret, "reason", call->reason);
+        json_text_member(ret, "result", provider_verdict_name(call->verdict));
+        json_text_member(ret, "reason", call->reason);
         buf_append_text(ret, "}");
         gap = ",";
     }
@@ -213,9 +205,9 @@ static void json_account(const struct reported_account *account, const struct er
 {
     buf_printf(ret, "{\"account\":\"%s\",\"declared\":%s,\"result\":\"%s\"", account->id,
                account->is_declared ? "true" : "false", outcome_name(account, mark));
-    json_text(ret, "provider", account->provider);
-    json_text(ret, "system", account->system);
-    json_text(ret, "reason", account->reason);
+    json_text_member(ret, "provider", account->provider);
+    json_text_member(ret, "system", account->system);
+    json_text_member(ret, "reason", account->reason);
     buf_printf(ret, ",\"created\":%zu,\"deleted\":%zu,\"activated\":%zu", mark->created,
                mark->deleted, mark->activated);
     json_failures(account, ret);

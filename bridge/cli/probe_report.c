@@ -85,21 +85,9 @@ void probe_report_print(const struct probe_report_view *v, bool with_colour, str
 /* --- for programs ------------------------------------------------------------------------------
  */
 
-static void json_text(struct buf *out, const char *name, const char *text)
+static void json_known(struct buf *out, const char *name, const char *text)
 {
-    if (text[0] == '\0')
-        return;
-    buf_printf(out, ",\"%s\":", name);
-    json_text_string(out, bytes_of_text(text));
-}
-
-static void json_instant(struct buf *out, const char *name, int64_t unix_ms)
-{
-    char text[TIMESTAMP_SIZE];
-    if (unix_ms == 0)
-        return;
-    timestamp_format(unix_ms, text);
-    json_text(out, name, text);
+    json_text_member(out, name, text[0] == '\0' ? NULL : text);
 }
 
 void probe_report_print_json(const struct probe_report_view *v, struct buf *ret)
@@ -107,22 +95,22 @@ void probe_report_print_json(const struct probe_report_view *v, struct buf *ret)
     const struct probe_report *r = v->report;
     char ms[NUMBER_SIZE];
     buf_printf(ret, "{\"ok\":%s", is_ok(v) ? "true" : "false");
-    json_text(ret, "failed_hop", is_ok(v) ? "" : probe_hop_name(r->failed));
-    json_text(ret, "problem", r->problem.text);
-    json_text(ret, "account", v->account);
-    json_text(ret, "url", v->base_url);
-    json_text(ret, "topic", r->topic);
+    json_known(ret, "failed_hop", is_ok(v) ? "" : probe_hop_name(r->failed));
+    json_known(ret, "problem", r->problem.text);
+    json_known(ret, "account", v->account);
+    json_known(ret, "url", v->base_url);
+    json_known(ret, "topic", r->topic);
     if (r->partition >= 0)
         buf_printf(ret, ",\"partition\":%" PRId32, r->partition);
     if (r->offset >= 0)
         buf_printf(ret, ",\"offset\":%" PRId64, r->offset);
-    json_text(ret, "ce_id", r->id);
+    json_known(ret, "ce_id", r->id);
     if (r->code != 0)
         buf_printf(ret, ",\"http_status\":%u", r->code);
-    json_instant(ret, "sent_at", r->sent_at_unix_ms);
-    json_instant(ret, "received_at", r->received_at_unix_ms);
-    json_instant(ret, "record_timestamp", r->timestamp_unix_ms);
-    json_instant(ret, "met_at", r->met_at_unix_ms);
+    json_text_instant(ret, "sent_at", r->sent_at_unix_ms);
+    json_text_instant(ret, "received_at", r->received_at_unix_ms);
+    json_text_instant(ret, "record_timestamp", r->timestamp_unix_ms);
+    json_text_instant(ret, "met_at", r->met_at_unix_ms);
     buf_append_text(ret, ",\"hops_ms\":{");
     const char *comma = "";
     for (int hop = 0; hop < PROBE_HOPS; hop++) {

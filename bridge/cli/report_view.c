@@ -206,14 +206,6 @@ void report_view_print(const struct pass_report *report, int64_t now_unix_ms, bo
 
 /* --- for programs ---------------------------------------------------------------------------- */
 
-static void json_text(struct buf *ret, const char *name, const char *text)
-{
-    if (text == NULL)
-        return;
-    buf_printf(ret, ",\"%s\":", name);
-    json_text_string(ret, bytes_of_text(text));
-}
-
 static void json_step(struct buf *ret, const struct reported_step *step)
 {
     char due[TIMESTAMP_SIZE];
@@ -221,11 +213,11 @@ static void json_step(struct buf *ret, const struct reported_step *step)
                step->specification.resource, step->specification.event,
                is_replacement(step) ? "replace" : plan_action_name(step->action),
                step->is_difference ? "true" : "false");
-    json_text(ret, "reason", plan_reason_text(step->reason));
-    json_text(ret, "detail", step->detail);
+    json_text_member(ret, "reason", plan_reason_text(step->reason));
+    json_text_member(ret, "detail", step->detail);
     if (step->due_unix_ms != 0) {
         timestamp_format(step->due_unix_ms, due);
-        json_text(ret, "due_at", due);
+        json_text_member(ret, "due_at", due);
     }
     buf_append_text(ret, "}");
 }
@@ -254,9 +246,9 @@ static void json_account(struct buf *ret, const struct reported_account *account
     const char *verdict = report_view_verdict(account);
     buf_printf(ret, "{\"account\":\"%s\",\"declared\":%s,\"result\":\"%s\"", account->id,
                account->is_declared ? "true" : "false", verdict == NULL ? "complete" : verdict);
-    json_text(ret, "provider", account->provider);
-    json_text(ret, "system", account->system);
-    json_text(ret, "reason", account->reason);
+    json_text_member(ret, "provider", account->provider);
+    json_text_member(ret, "system", account->system);
+    json_text_member(ret, "reason", account->reason);
     buf_append_text(ret, ",\"subscriptions\":");
     report_view_print_steps_json(account, ret);
     buf_append_text(ret, "}");

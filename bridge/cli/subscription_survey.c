@@ -174,41 +174,24 @@ void subscription_survey_judge_silence(struct subscription_survey *s, int64_t si
 
 /* --- for programs --------------------------------------------------------------------------- */
 
-static void json_text(struct buf *ret, const char *name, const char *text)
-{
-    if (text == NULL)
-        return;
-    buf_printf(ret, ",\"%s\":", name);
-    json_text_string(ret, bytes_of_text(text));
-}
-
-static void json_instant(struct buf *ret, const char *name, int64_t unix_ms)
-{
-    char text[TIMESTAMP_SIZE];
-    if (unix_ms == 0)
-        return;
-    timestamp_format(unix_ms, text);
-    json_text(ret, name, text);
-}
-
 static void json_record(struct buf *ret, const struct route_record *r)
 {
     static const char *const origins[] = {
         [ROUTE_ORIGIN_CREATED] = "created", [ROUTE_ORIGIN_ADOPTED] = "adopted"};
-    json_text(ret, "state", route_record_state_name(r->state));
-    json_text(ret, "origin", origins[r->origin]);
-    json_text(ret, "system", r->system);
-    json_text(ret, "company_id", r->company_id);
-    json_text(ret, "environment_name", r->environment_name);
-    json_text(ret, "provider_id", r->provider_id);
+    json_text_member(ret, "state", route_record_state_name(r->state));
+    json_text_member(ret, "origin", origins[r->origin]);
+    json_text_member(ret, "system", r->system);
+    json_text_member(ret, "company_id", r->company_id);
+    json_text_member(ret, "environment_name", r->environment_name);
+    json_text_member(ret, "provider_id", r->provider_id);
     buf_printf(ret, ",\"has_secret\":%s", r->secret == NULL ? "false" : "true");
-    json_instant(ret, "created_at", r->created_at_unix_ms);
-    json_instant(ret, "subscribed_since", r->subscribed_since_unix_ms);
-    json_instant(ret, "expires_at", r->expires_at_unix_ms);
-    json_instant(ret, "delete_after", r->delete_after_unix_ms);
-    json_instant(ret, "gone_after", r->gone_after_unix_ms);
-    json_instant(ret, "undesired_since", r->undesired_since_unix_ms);
-    json_instant(ret, "missing_since", r->missing_since_unix_ms);
+    json_text_instant(ret, "created_at", r->created_at_unix_ms);
+    json_text_instant(ret, "subscribed_since", r->subscribed_since_unix_ms);
+    json_text_instant(ret, "expires_at", r->expires_at_unix_ms);
+    json_text_instant(ret, "delete_after", r->delete_after_unix_ms);
+    json_text_instant(ret, "gone_after", r->gone_after_unix_ms);
+    json_text_instant(ret, "undesired_since", r->undesired_since_unix_ms);
+    json_text_instant(ret, "missing_since", r->missing_since_unix_ms);
 }
 
 static void json_route(struct buf *ret, const struct surveyed_route *route)
@@ -218,17 +201,17 @@ static void json_route(struct buf *ret, const struct surveyed_route *route)
     callback_url_key(&route->url, key);
     buf_append_text(ret, "{\"key\":");
     json_text_string(ret, bytes_of_text(key));
-    json_text(ret, "provider", spec->provider);
-    json_text(ret, "account", spec->account);
-    json_text(ret, "resource", spec->resource);
-    json_text(ret, "event", spec->event);
-    json_instant(ret, "generation_at", route->url.generation_unix_ms);
+    json_text_member(ret, "provider", spec->provider);
+    json_text_member(ret, "account", spec->account);
+    json_text_member(ret, "resource", spec->resource);
+    json_text_member(ret, "event", spec->event);
+    json_text_instant(ret, "generation_at", route->url.generation_unix_ms);
     if (route->record != NULL)
         json_record(ret, route->record);
     else
-        json_text(ret, "state", "unreadable");
-    json_text(ret, "reason", route->unreadable);
-    json_instant(ret, "last_event_at", route->last_event_unix_ms);
+        json_text_member(ret, "state", "unreadable");
+    json_text_member(ret, "reason", route->unreadable);
+    json_text_instant(ret, "last_event_at", route->last_event_unix_ms);
     buf_printf(ret, ",\"is_silent\":%s", route->is_silent ? "true" : "false");
     buf_append_text(ret, "}");
 }
@@ -238,15 +221,16 @@ static void json_account(struct buf *ret, const struct surveyed_account *a)
     const struct account_record *r = a->record;
     buf_append_text(ret, "{\"account\":");
     json_text_string(ret, bytes_of_text(a->account));
-    json_text(ret, "status", r == NULL ? "unreadable" : account_record_status_name(r->status));
-    json_text(ret, "reason", r == NULL ? a->unreadable : r->reason);
+    json_text_member(ret, "status",
+                     r == NULL ? "unreadable" : account_record_status_name(r->status));
+    json_text_member(ret, "reason", r == NULL ? a->unreadable : r->reason);
     if (r != NULL) {
-        json_instant(ret, "status_since", r->status_since_unix_ms);
-        json_text(ret, "provider", r->provider);
-        json_text(ret, "system", r->system);
-        json_text(ret, "company_id", r->company_id);
-        json_text(ret, "environment_name", r->environment_name);
-        json_instant(ret, "key_since", r->key_since_unix_ms);
+        json_text_instant(ret, "status_since", r->status_since_unix_ms);
+        json_text_member(ret, "provider", r->provider);
+        json_text_member(ret, "system", r->system);
+        json_text_member(ret, "company_id", r->company_id);
+        json_text_member(ret, "environment_name", r->environment_name);
+        json_text_instant(ret, "key_since", r->key_since_unix_ms);
     }
     buf_append_text(ret, "}");
 }

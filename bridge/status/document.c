@@ -5,24 +5,7 @@
 #include "bridge/base/json_text.h"
 #include "bridge/base/timestamp.h"
 
-/* --- pieces: each begins with the comma before it -------------------------------------------- */
-
-static void print_text(struct buf *ret, const char *name, const char *text)
-{
-    if (text == NULL)
-        return;
-    buf_printf(ret, ",\"%s\":", name);
-    json_text_string(ret, bytes_of_text(text));
-}
-
-static void print_instant(struct buf *ret, const char *name, int64_t unix_ms)
-{
-    char text[TIMESTAMP_SIZE];
-    if (unix_ms == 0)
-        return;
-    timestamp_format(unix_ms, text);
-    print_text(ret, name, text);
-}
+/* --- pieces, which begin with the comma before them ------------------------------------------ */
 
 static void print_bool(struct buf *ret, const char *name, bool value)
 {
@@ -54,7 +37,7 @@ static void print_checks(const struct view *v, struct buf *ret)
         json_text_string(ret, bytes_of_text(c->name));
         print_bool(ret, "passed", c->passed);
         print_bool(ret, "is_decisive", c->is_decisive);
-        print_text(ret, "reason", c->passed ? NULL : c->why);
+        json_text_member(ret, "reason", c->passed ? NULL : c->why);
         buf_append_text(ret, "}");
     }
     buf_append_text(ret, "]");
@@ -67,7 +50,7 @@ static void print_figures(const struct view *v, struct buf *ret)
         const struct view_figure *f = &v->figures[i];
         buf_printf(ret, "%s\"%s\":{\"value\":", i == 0 ? "" : ",", f->name);
         print_number(ret, f->value);
-        print_text(ret, "unit", quantity_name(f->quantity));
+        json_text_member(ret, "unit", quantity_name(f->quantity));
         buf_append_text(ret, "}");
     }
     buf_append_text(ret, "}");
@@ -168,10 +151,10 @@ static void print_step(const struct view_step *s, struct buf *ret)
         return;
     buf_append_text(ret, ",\"to_do\":{\"action\":");
     json_text_string(ret, bytes_of_text(s->action));
-    print_text(ret, "reason", s->reason);
-    print_text(ret, "detail", s->detail);
+    json_text_member(ret, "reason", s->reason);
+    json_text_member(ret, "detail", s->detail);
     print_bool(ret, "is_difference", s->is_difference);
-    print_instant(ret, "due", s->due_unix_ms);
+    json_text_instant(ret, "due", s->due_unix_ms);
     buf_append_text(ret, "}");
 }
 
@@ -179,11 +162,11 @@ static void print_subscription(const struct view_subscription *s, struct buf *re
 {
     buf_append_text(ret, "{\"resource\":");
     json_text_string(ret, bytes_of_text(s->resource));
-    print_text(ret, "event", s->event);
-    print_text(ret, "state", subscription_state_name(s->state));
-    print_instant(ret, "created_at", s->created_at_unix_ms);
-    print_instant(ret, "expires_at", s->expires_at_unix_ms);
-    print_instant(ret, "last_event_at", s->last_event_unix_ms);
+    json_text_member(ret, "event", s->event);
+    json_text_member(ret, "state", subscription_state_name(s->state));
+    json_text_instant(ret, "created_at", s->created_at_unix_ms);
+    json_text_instant(ret, "expires_at", s->expires_at_unix_ms);
+    json_text_instant(ret, "last_event_at", s->last_event_unix_ms);
     print_bool(ret, "is_silent", s->is_silent);
     print_step(s->step, ret);
     buf_append_text(ret, "}");
@@ -193,15 +176,15 @@ static void print_account(const struct view_account *a, struct buf *ret)
 {
     buf_append_text(ret, "{\"account\":");
     json_text_string(ret, bytes_of_text(a->id));
-    print_text(ret, "provider", a->provider);
-    print_text(ret, "system", a->system);
+    json_text_member(ret, "provider", a->provider);
+    json_text_member(ret, "system", a->system);
     print_bool(ret, "is_declared", a->is_declared);
-    print_text(ret, "condition", account_condition_name(a->condition));
-    print_text(ret, "reason", a->reason);
-    print_instant(ret, "since", a->since_unix_ms);
-    print_text(ret, "last_pass", a->pass_result);
-    print_instant(ret, "last_pass_at", a->passed_at_unix_ms);
-    print_instant(ret, "next_pass_at", a->next_pass_unix_ms);
+    json_text_member(ret, "condition", account_condition_name(a->condition));
+    json_text_member(ret, "reason", a->reason);
+    json_text_instant(ret, "since", a->since_unix_ms);
+    json_text_member(ret, "last_pass", a->pass_result);
+    json_text_instant(ret, "last_pass_at", a->passed_at_unix_ms);
+    json_text_instant(ret, "next_pass_at", a->next_pass_unix_ms);
     print_count(ret, "differences", a->differences);
     print_count(ret, "subscriptions_total", a->subscriptions_all);
     buf_append_text(ret, ",\"subscriptions\":[");
@@ -217,7 +200,7 @@ static void print_accounts(const struct view *v, struct buf *ret)
     const struct view_accounts *a = v->accounts;
     buf_append_text(ret, ",\n\"accounts\":{\"page\":");
     buf_printf(ret, "%u,\"page_length\":%d", v->filter.page + 1, FILTER_PAGE_LEN);
-    print_text(ret, "unavailable", a->unavailable);
+    json_text_member(ret, "unavailable", a->unavailable);
     print_count(ret, "total", a->all);
     print_count(ret, "matching", a->matching);
     buf_append_text(ret, ",\"by_condition\":{");
@@ -235,12 +218,12 @@ static void print_accounts(const struct view *v, struct buf *ret)
 void document_print(const struct view *v, struct buf *ret)
 {
     buf_printf(ret, "{\"version\":%d", DOCUMENT_VERSION);
-    print_text(ret, "error", v->faulty_query);
-    print_text(ret, "process", v->process);
-    print_text(ret, "program_version", v->version);
-    print_text(ret, "host", v->host);
-    print_instant(ret, "started_at", v->started_at_unix_ms);
-    print_instant(ret, "at", v->now_unix_ms);
+    json_text_member(ret, "error", v->faulty_query);
+    json_text_member(ret, "process", v->process);
+    json_text_member(ret, "program_version", v->version);
+    json_text_member(ret, "host", v->host);
+    json_text_instant(ret, "started_at", v->started_at_unix_ms);
+    json_text_instant(ret, "at", v->now_unix_ms);
     print_bool(ret, "is_ready", v->is_ready);
     print_bool(ret, "is_draining", v->is_draining);
     print_checks(v, ret);

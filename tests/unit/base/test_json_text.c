@@ -39,8 +39,28 @@ static void any_bytes_become_one_json_string(void **state)
     }
 }
 
+static void members_follow_each_other_and_what_is_not_there_is_left_out(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, 200);
+    buf_append_text(&b, "{\"a\":1");
+    json_text_member(&b, "none", NULL);
+    json_text_member(&b, "text", "a\"b");
+    json_text_member(&b, "empty", "");
+    json_text_instant(&b, "never", 0);
+    json_text_instant(&b, "at", 1);
+    buf_append_text(&b, "}");
+    assert_string_equal(
+        buf_text(&b),
+        "{\"a\":1,\"text\":\"a\\\"b\",\"empty\":\"\",\"at\":\"1970-01-01T00:00:00.001Z\"}");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(any_bytes_become_one_json_string)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_bytes_become_one_json_string),
+        cmocka_unit_test(members_follow_each_other_and_what_is_not_there_is_left_out),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
