@@ -6,6 +6,7 @@
 #include "bridge/base/scoped.h"
 #include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
+#include "bridge/cli/topic_reference.h"
 #include "bridge/settings/reference.h"
 
 static enum exit_code print_run(const struct invocation *in)
@@ -55,6 +56,8 @@ static const struct {
     {"schema", reference_print_schema},
     {"routes-schema", reference_print_routes_schema},
     {"accounts-schema", reference_print_accounts_schema},
+    {"topics", topic_reference_print_chart},
+    {"channels", topic_reference_print_channels},
 };
 
 static enum exit_code reference_run(const struct invocation *in)
@@ -74,8 +77,8 @@ static enum exit_code reference_run(const struct invocation *in)
 }
 
 static const struct command_option reference_options[] = {
-    {"format", "NAME=markdown|schema|routes-schema|accounts-schema",
-     "markdown (default), schema, routes-schema or accounts-schema."},
+    {"format", "NAME=markdown|schema|routes-schema|accounts-schema|topics|channels",
+     "markdown (default), schema, routes-schema, accounts-schema, topics or channels."},
     {0},
 };
 
@@ -86,7 +89,9 @@ const struct command config_reference_command = {
     .description =
         "Prints the reference of all settings, routes and accounts that this very program takes:\n"
         "as Markdown, or as a JSON Schema (draft 2020-12) of bridge.yaml, of the files in\n"
-        "routes_dir, or of those in accounts_dir, for editors and pipelines.",
+        "routes_dir, or of those in accounts_dir, for editors and pipelines; or the topics that\n"
+        "`topics apply` creates with the default settings, as YAML for the Helm chart (topics) or\n"
+        "as a part of the AsyncAPI document (channels).",
     .options = reference_options,
     .examples = "  $ maesn-bridge config reference | less\n"
                 "  $ maesn-bridge config reference --format schema > bridge.schema.json",

@@ -71,7 +71,7 @@ expect 'maesn-bridge topics ' apply plan
 expect 'maesn-bridge account l' list
 expect 'maesn-bridge topics plan --p' --partitions
 expect 'maesn-bridge config reference --f' --format
-expect 'maesn-bridge config reference --format ' markdown schema routes-schema accounts-schema
+expect 'maesn-bridge config reference --format ' markdown schema routes-schema accounts-schema topics channels
 expect 'maesn-bridge check --output=j' json
 expect 'maesn-bridge replay --execute --reason not' not-json not-an-object
 expect 'maesn-bridge check --config with' 'with a space.yaml' with-none.yaml

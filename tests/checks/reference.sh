@@ -1,32 +1,45 @@
 #!/bin/bash
-# reference.sh BINARY: config/REFERENCE.md and the JSON Schemas are what the program prints, and it accepts the example.
-# reference.sh --write BINARY writes them anew.
+# reference.sh BINARY [ROOT]: config/REFERENCE.md, the JSON Schemas, and the topics of the chart and of the contract are what
+# the program prints, and it accepts the example. reference.sh --write BINARY writes them anew.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 write=
 if [ "$1" = --write ]; then
   write=1
   shift
 fi
-binary=$1
+binary=$(readlink -f "$1")
+cd "${2:-$(dirname "${BASH_SOURCE[0]}")/../..}"
 failed=0
 
-# same_as FILE ARGUMENT...: FILE is the output of `config reference ARGUMENT...`.
-same_as() {
-  local file=$1
-  shift
+# holds FILE: it is what comes on standard input.
+holds() {
+  local made
+  made=$(cat)
   if [ -n "$write" ]; then
-    "$binary" config reference "$@" >"$file"
-  elif ! "$binary" config reference "$@" | diff -u "$file" -; then
-    echo "$file is out of date: tests/checks/reference.sh --write $binary" >&2
+    printf '%s\n' "$made" >"$1"
+  elif ! printf '%s\n' "$made" | diff -u "$1" -; then
+    echo "$1 is out of date: tests/checks/reference.sh --write $binary" >&2
     failed=1
   fi
 }
 
-same_as config/REFERENCE.md --format markdown
-same_as config/bridge.schema.json --format schema
-same_as config/routes.schema.json --format routes-schema
-same_as config/accounts.schema.json --format accounts-schema
+# same_as FILE FORMAT: FILE is the output of `config reference --format FORMAT`.
+same_as() { holds "$1" < <("$binary" config reference --format "$2"); }
+
+# The contract: what stands before the channels and behind their bindings is written by hand.
+contract() {
+  sed '/^channels:$/,$d' deploy/asyncapi.yaml
+  "$binary" config reference --format channels
+  echo
+  sed -n '/^  messageTraits:$/,$p' deploy/asyncapi.yaml
+}
+
+same_as config/REFERENCE.md markdown
+same_as config/bridge.schema.json schema
+same_as config/routes.schema.json routes-schema
+same_as config/accounts.schema.json accounts-schema
+same_as deploy/helm/maesn-bridge/files/topics.yaml topics
+holds deploy/asyncapi.yaml < <(contract)
 "$binary" check --config config/bridge.yaml || failed=1
 exit "$failed"

@@ -77,12 +77,21 @@ def test_models_can_be_generated_in_many_languages(tools):
         assert "callbacks" in texts["Activity"].lower(), language
 
 
-def test_the_examples_fit_their_schemas():
-    message = contract()["components"]["messages"]["UnifiedEvent"]
-    assert message["examples"]
+MESSAGES = contract()["components"]["messages"]
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_each_message_has_an_example_that_fits_its_schemas(name):
+    message = message_of({"messages": {name: MESSAGES[name]}})
+    assert message["examples"], name
     for example in message["examples"]:
-        jsonschema.validate(example["headers"], contract()["components"]["schemas"]["CloudEventHeaders"])
         jsonschema.validate(example["payload"], message["payload"])
+        assert ("headers" in example) == ("headers" in message), example["name"]
+        jsonschema.validate(example.get("headers", {}), message.get("headers", {}))
+
+
+def test_each_message_is_one_of_a_channel():
+    assert {message["name"] for channel in channels().values() for message in channel["messages"].values()} == set(MESSAGES)
 
 
 def planned_topics(cluster):
