@@ -33,28 +33,48 @@ class Record:
         return {name: value.decode() for name, value in self.header_list}
 
 
-def read_all(cluster, *topics, seconds=30):
-    """Every record that the topics hold now, partition by partition. Topics that do not exist are empty."""
+def read_all(cluster, *topics, seconds=90):
+    """Every record that the topics hold now, partition by partition. Topics that do not exist are empty.
+
+    What Kafka holds is asked, not how a client finds its way back to a broker that was away: a consumer that gets nothing
+    for a while is replaced by a new one, which reads from the beginning."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return _read_all(cluster, topics, patience=min(15, seconds))
+        except _Silence as silence:
+            print(f"{silence}; leaders: { {topic: cluster.leaders(topic) for topic in topics} }")
+            assert time.monotonic() < end, f"{silence}, for {seconds} s"
+
+
+class _Silence(Exception):
+    """A consumer waited in vain for the ends of partitions."""
+
+
+def _read_all(cluster, topics, patience):
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": f"read-{uuid.uuid4()}",
                          "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0,
                          "fetch.wait.max.ms": 20})
     try:
         existing = consumer.list_topics(timeout=10).topics
-        assignment = [TopicPartition(topic, partition, OFFSET_BEGINNING) for topic in topics if topic in existing
-                      for partition in existing[topic].partitions]
-        return _drain(consumer, assignment, seconds)
+        return _drain(consumer, [TopicPartition(topic, partition, OFFSET_BEGINNING) for topic in topics if topic in existing
+                                 for partition in existing[topic].partitions], patience)
     finally:
         consumer.close()
 
 
-def _drain(consumer, assignment, seconds):
+def _drain(consumer, assignment, patience):
     unfinished = {(tp.topic, tp.partition) for tp in assignment}
     consumer.assign(assignment)
     records = []
-    end = time.monotonic() + seconds
+    heard_at = time.monotonic()
     while unfinished:
-        assert time.monotonic() < end, f"no end of {sorted(unfinished)} within {seconds} s"
-        for message in consumer.consume(10000, timeout=0.1):
+        messages = consumer.consume(10000, timeout=0.1)
+        if messages:
+            heard_at = time.monotonic()
+        elif time.monotonic() >= heard_at + patience:
+            raise _Silence(f"nothing within {patience} s from {sorted(unfinished)}")
+        for message in messages:
             if message.error():
                 assert message.error().name() == "_PARTITION_EOF", message.error()
                 unfinished.discard((message.topic(), message.partition()))
