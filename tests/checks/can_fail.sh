@@ -1,6 +1,7 @@
 #!/bin/bash
-# can_fail.sh: each check finds what it is there to find, and names the place.
+# can_fail.sh BINARY: each check finds what it is there to find, and names the place.
 set -euo pipefail
+binary=$(readlink -f "$1")
 checks=$(cd "$(dirname "$0")" && pwd)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -81,7 +82,62 @@ mutate deploy/helm/maesn-bridge/files/alerts.yaml 's/#maesnbridgedeadletters/#de
 mutate deploy/helm/maesn-bridge/files/alerts.yaml 's/webhook\.unanswered/webhook.ignored/' 'there is no log event webhook.ignored'
 mutate bridge/x.c '/SPOOL_FILLED/d' 'spool.filled is logged by nobody'
 
-if "$checks/format.sh" >/dev/null || [ $? != 77 ]; then
-    expect format.sh 'int  x ;\n' bridge/base/x.c 'bridge/base/x.c:1:4: error: code should be clang-formatted'
-fi
+expect format.sh 'int  x ;\n' bridge/base/x.c 'bridge/base/x.c:1:4: error: code should be clang-formatted'
+
+# differs CHECK FILE SED MESSAGE: what a check compares with what the program or another file says, FILE changed so, must be
+# refused with this text.
+differs() {
+    local out file
+    rm -rf "${root:?}"/*
+    for file in config deploy/asyncapi.yaml deploy/helm/maesn-bridge; do
+        mkdir -p "$root/$(dirname "$file")"
+        cp -r "$checks/../../$file" "$root/$file"
+    done
+    sed -i -E "$3" "$root/$2"
+    # shellcheck disable=SC2086
+    if out=$("$checks/"$1 "$root" 2>&1) || [[ $out != *"$4"* ]]; then
+        echo "$1 said of $2 after $3: $out, expected: $4"
+        failed=1
+    fi
+}
+
+chart=deploy/helm/maesn-bridge
+differs chart_readme.sh $chart/values.yaml '0,/enabled: false/s//enabled: true/' 'README.md is out of date'
+differs chart_readme.sh $chart/values.yaml '0,/ # .*/s// # something else/' 'README.md is out of date'
+differs chart_readme.sh $chart/README.md '/^\| `strimzi\.cluster`/d' 'README.md is out of date'
+
+reference="reference.sh $binary"
+differs "$reference" config/REFERENCE.md 's/`5000` \| both/`7` | both/' 'config/REFERENCE.md is out of date'
+differs "$reference" config/bridge.schema.json '0,/"minimum": [0-9]+/s//"minimum": 7/' 'config/bridge.schema.json is out of date'
+differs "$reference" config/routes.schema.json 's/"secret_file"/"secret"/' 'config/routes.schema.json is out of date'
+differs "$reference" config/accounts.schema.json 's/"subscriptions"/"webhooks"/' 'config/accounts.schema.json is out of date'
+differs "$reference" $chart/files/topics.yaml 's/604800000/604800001/' 'files/topics.yaml is out of date'
+differs "$reference" deploy/asyncapi.yaml 's/retention\.ms: 1209600000/retention.ms: 1209600001/' 'asyncapi.yaml is out of date'
+differs "$reference" deploy/asyncapi.yaml 's/address: maesn\.invoice/address: maesn.invoices/' 'asyncapi.yaml is out of date'
+differs "$reference" deploy/asyncapi.yaml 's/partitions: 6/partitions: 7/' 'asyncapi.yaml is out of date'
+differs "$reference" config/bridge.yaml '$aunheard_of: 1' 'unheard_of'
+
+# says CHECK WHEN SED MESSAGE: of a program whose output for the arguments WHEN is changed so the check must tell this.
+says() {
+    local out program=$root/maesn-bridge
+    rm -rf "${root:?}"/*
+    printf '#!/bin/bash\nset -o pipefail\nif [ "$*" = %q ]; then %q "$@" | sed -E %q; else exec %q "$@"; fi\n' \
+        "$2" "$binary" "$3" "$binary" >"$program"
+    chmod +x "$program"
+    # shellcheck disable=SC2086
+    if out=$("$checks/"${1/BINARY/$program} 2>&1) || [[ $out != *"$4"* ]]; then
+        echo "$1 said after $3 of $2: $out, expected: $4"
+        failed=1
+    fi
+}
+
+says 'manual.sh BINARY' 'man 1' 's/^\.SH "OPTIONS"/.SH\n.XX "OPTIONS"/' 'man 1: '
+says 'manual.sh BINARY' 'man 1' '/^\.SS .*topics.* plan/,/^\.SS/s/partitions/parts/' 'topics plan: --partitions is missing'
+says 'manual.sh BINARY' 'man 1' '/^\.SS .*topics.* plan/,/^\.SS/s/fB78/fB79/' 'topics plan: exit code 78 is missing'
+says 'manual.sh BINARY' 'man 5' 's/spool\.max/spool.most/' 'man 5: spool.max_bytes is missing'
+says 'manual.sh BINARY' '--help' '/^  registry /d; /^  spool /d; /^  account /d; /^  s/d' 'fewer than 20 commands'
+
+says 'completions.sh BINARY bash' 'completion bash' 's/"export import reseal"/"export import"/; s/registry replay/replay/' 'bash offers for "maesn-bridge'
+says 'completions.sh BINARY fish' 'completion fish' 's/not-json//' 'fish offers for "maesn-bridge replay --execute --reason not"'
+says 'completions.sh BINARY zsh' 'completion zsh' 's/:\(not-json /:(/' 'zsh offers for "maesn-bridge replay --execute --reason not"'
 exit $failed

@@ -1,7 +1,12 @@
 #!/bin/bash
-# chart_readme.sh: the table of values in the chart's README is what values.yaml says; --write makes it anew.
+# chart_readme.sh [ROOT]: the table of values in the chart's README is what values.yaml says; --write makes it anew.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../../deploy/helm/maesn-bridge"
+write=
+if [ "${1:-}" = --write ]; then
+  write=1
+  shift
+fi
+cd "${1:-$(dirname "${BASH_SOURCE[0]}")/../..}/deploy/helm/maesn-bridge"
 
 # values: a row for each value and each map of values that has a comment, behind it or on the lines above it.
 values() {
@@ -32,7 +37,7 @@ whole() {
   values
 }
 
-if [ "${1:-}" = --write ]; then
+if [ -n "$write" ]; then
   made=$(whole)
   printf '%s\n' "$made" >README.md
 elif ! whole | diff -u README.md -; then

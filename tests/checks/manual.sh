@@ -3,7 +3,7 @@
 set -euo pipefail
 binary=$1
 for program in mandoc groff; do
-    command -v $program >/dev/null || { echo "skipped: there is no $program" >&2; exit 77; }
+    command -v $program >/dev/null || { echo "there is no $program: tests/run checks installs it" >&2; exit 1; }
 done
 
 dir=$(mktemp -d)

@@ -1,6 +1,7 @@
 """Fixtures: brokers that are shared, bridges that are not. A bridge that does not stop as it should fails its test."""
 
 import itertools
+import os
 
 import pytest
 
@@ -25,10 +26,12 @@ def pytest_sessionstart(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What tests have found out: figures, sizes, lists."""
+    """What tests have found out: figures, sizes, lists; and what was not run at all."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{name}: {value}")
+    if "LEFT_OUT" in os.environ:  # by tests/run
+        terminalreporter.write_line(f"LEFT OUT: {os.environ['LEFT_OUT']}", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

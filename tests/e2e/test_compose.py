@@ -81,6 +81,7 @@ def test_a_signed_callback_is_a_record_that_this_machine_can_read(composition):
         bootstrap = f"127.0.0.1:{composition.port('kafka', 19092)}"
 
     secret = (ROOT / "deploy/compose/secrets/example-webhook-secret").read_text().strip()
+    composition.await_condition("ingress", "service_healthy")
     port = composition.port("ingress", 8080)
     assert post(port, "/in/maesn/acme-42/by-hand", encode(event("of-the-tour")), secret).status == 200
     assert post(port, "/in/maesn/acme-42/by-hand", encode(event("of-the-tour")), "wrong").status == 401
@@ -110,6 +111,7 @@ def test_grafana_is_given_the_datasource_and_the_dashboard():
 def test_the_readmes_command_sends_a_callback_that_is_accepted(composition):
     lines = (ROOT / "README.md").read_text().splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("docker compose") and " up " in line)
+    composition.await_condition("ingress", "service_healthy")
     commands = "\n".join(lines[first + 1:first + 4]).replace("http://127.0.0.1:8080", f"http://127.0.0.1:{composition.port('ingress', 8080)}")
     done = subprocess.run(["bash", "-euc", commands], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "no_proxy": "127.0.0.1"})

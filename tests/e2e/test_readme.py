@@ -1,7 +1,10 @@
 """What the README and the runbook show is what works: their commands are understood."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -35,3 +38,9 @@ def test_every_command_shown_has_the_options_and_operands_it_is_shown_with(docum
             if found[1]:
                 rest.pop(0)
         assert operands <= len(help_text.splitlines()[0].split("[options]")[1].split()), words
+
+
+def test_what_was_left_out_is_told_at_the_very_end():
+    done = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "--quiet", __file__], cwd=ROOT, capture_output=True, text=True,
+                          timeout=120, env=os.environ | {"LEFT_OUT": "half of the tests"})
+    assert "LEFT OUT: half of the tests" in done.stdout.splitlines()[-3:], done.stdout + done.stderr
