@@ -15,7 +15,18 @@ struct account_views_options {
     int64_t now_mono_ms;
 };
 
-/* Fills the page that the filter asks for; looks at every account, and copies those of the page.
- * Owns: everything lives in the arena. Errors: STATUS_NOMEM. Thread: that of the accounts. */
-enum status account_views_gather(const struct account_views_options *opt, struct arena *arena,
-                                 struct view_accounts *ret) MUST_CHECK;
+/* One reader's look at every account, in turns that are short however many there are: accounts may
+ * come, go and change between two of them. */
+struct account_views;
+
+/* `arena` is for what is read.
+ * Owns:   on STATUS_OK the caller frees *ret with account_views_free(). Errors: STATUS_NOMEM.
+ * Thread: that of the accounts, of all that follows but account_views_free(). */
+enum status account_views_new(const struct account_views_options *opt, struct arena *arena,
+                              struct account_views **ret) MUST_CHECK;
+void account_views_free(struct account_views *v);
+
+/* Looks at some of the accounts; after the last of them fills the page that the filter asks for.
+ * Owns:   everything lives in the arena.
+ * Errors: STATUS_BUSY there are more: another turn. STATUS_NOMEM. */
+enum status account_views_turn(struct account_views *v, struct view_accounts *ret) MUST_CHECK;

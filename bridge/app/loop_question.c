@@ -10,7 +10,7 @@
 struct loop_question {
     struct task task; /* first: answer() finds its way back from it */
     struct task_loop *loop;
-    void (*run)(void *ctx); /* not changed while it is asked */
+    bool (*run)(void *ctx); /* not changed while it is asked */
     void *ctx;
 
     pthread_mutex_t lock; /* guards is_open */
@@ -22,7 +22,10 @@ struct loop_question {
 static void answer(struct task *task)
 {
     struct loop_question *q = (struct loop_question *)task;
-    q->run(q->ctx);
+    if (!q->run(q->ctx)) {
+        task_loop_post(q->loop, task); /* behind what waits */
+        return;
+    }
     pthread_mutex_lock(&q->lock);
     q->is_open = false;
     pthread_cond_signal(&q->answered);
@@ -63,7 +66,7 @@ bool loop_question_is_open(struct loop_question *q)
     return is_open;
 }
 
-enum status loop_question_ask(struct loop_question *q, void (*run)(void *ctx), void *ctx,
+enum status loop_question_ask(struct loop_question *q, bool (*run)(void *ctx), void *ctx,
                               int64_t patience_ms)
 {
     int64_t until_mono_ms = clock_mono_ms() + patience_ms;

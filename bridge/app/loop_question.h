@@ -15,8 +15,9 @@ void loop_question_free(struct loop_question *q);
  * else can be asked. */
 bool loop_question_is_open(struct loop_question *q);
 
-/* Has run(ctx) called in the loop's thread and waits until it has run. None is open.
- * Errors: STATUS_BUSY it has not run in this time; the question stays open. Thread: any but the
+/* Has run(ctx) called in the loop's thread until it returns true, and waits for that; between two
+ * calls the loop does whatever else there is to do. None is open.
+ * Errors: STATUS_BUSY it is not answered in this time; the question stays open. Thread: any but the
  * loop's, one at a time. */
-enum status loop_question_ask(struct loop_question *q, void (*run)(void *ctx), void *ctx,
+enum status loop_question_ask(struct loop_question *q, bool (*run)(void *ctx), void *ctx,
                               int64_t patience_ms) MUST_CHECK;

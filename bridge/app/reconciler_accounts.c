@@ -132,14 +132,27 @@ size_t reconciler_accounts_len(const struct reconciler_accounts *a)
     return a->len;
 }
 
-void reconciler_accounts_each(struct reconciler_accounts *a,
-                              void (*fn)(void *ctx, struct reconciler_account *account), void *ctx)
+size_t reconciler_accounts_slots(const struct reconciler_accounts *a)
 {
-    for (size_t i = 0; i < a->slots_len; i++)
+    return a->slots_len;
+}
+
+void reconciler_accounts_each_of(struct reconciler_accounts *a, size_t first, size_t len,
+                                 void (*fn)(void *ctx, struct reconciler_account *account),
+                                 void *ctx)
+{
+    size_t end = a->slots_len - first < len ? a->slots_len : first + len;
+    for (size_t i = first; i < end; i++)
         for (struct reconciler_account *at = a->slots[i], *next; at != NULL; at = next) {
             next = at->next;
             fn(ctx, at);
         }
+}
+
+void reconciler_accounts_each(struct reconciler_accounts *a,
+                              void (*fn)(void *ctx, struct reconciler_account *account), void *ctx)
+{
+    reconciler_accounts_each_of(a, 0, a->slots_len, fn, ctx);
 }
 
 /* --- partitions -------------------------------------------------------------------------------

@@ -125,5 +125,12 @@ size_t reconciler_accounts_len(const struct reconciler_accounts *a);
 void reconciler_accounts_each(struct reconciler_accounts *a,
                               void (*fn)(void *ctx, struct reconciler_account *account), void *ctx);
 
+/* For who looks at them in several turns: each is in one slot, and stays there as long as there are
+ * so many slots. Calls fn for each in the slots from `first`, at most `len` of them, as above. */
+size_t reconciler_accounts_slots(const struct reconciler_accounts *a);
+void reconciler_accounts_each_of(struct reconciler_accounts *a, size_t first, size_t len,
+                                 void (*fn)(void *ctx, struct reconciler_account *account),
+                                 void *ctx);
+
 /* Forgets the account if nothing is known of it any more and no pass is under way or to come. */
 void reconciler_accounts_tidy(struct reconciler_accounts *a, struct reconciler_account *account);

@@ -47,9 +47,10 @@ static void end(struct holdup *h)
     pthread_mutex_unlock(&h->lock);
 }
 
-static void count(void *ctx)
+static bool count(void *ctx)
 {
     (*(int *)ctx)++;
+    return true;
 }
 
 static void nothing(void *ctx)
@@ -73,6 +74,45 @@ static void a_question_is_answered_in_the_loop(void **state)
         assert_int_equal(answers, i);
         assert_false(loop_question_is_open(q));
     }
+    task_loop_stop(l);
+}
+
+/* A question of three turns, and what else is posted to its loop meanwhile. */
+struct long_question {
+    struct task other;
+    struct task_loop *loop;
+    int turns;
+    int others_seen;
+    int others;
+};
+
+static void do_other(struct task *task)
+{
+    ((struct long_question *)task)->others++;
+}
+
+static bool take_a_turn(void *ctx)
+{
+    struct long_question *l = ctx;
+    l->others_seen += l->others;
+    if (++l->turns == 3)
+        return true;
+    l->others = 0;
+    task_loop_post(l->loop, &l->other);
+    return false;
+}
+
+static void between_the_turns_of_a_long_answer_the_loop_does_what_else_there_is(void **state)
+{
+    (void)state;
+    CLEANUP(task_loop_free_scoped) struct task_loop *l = NULL;
+    CLEANUP(loop_question_free_scoped) struct loop_question *q = NULL;
+    assert_int_equal(task_loop_new(&l), STATUS_OK);
+    assert_int_equal(loop_question_new(l, &q), STATUS_OK);
+    struct long_question question = {.other.run = do_other, .loop = l};
+    assert_int_equal(loop_question_ask(q, take_a_turn, &question, 60000), STATUS_OK);
+    assert_int_equal(question.turns, 3);
+    assert_int_equal(question.others_seen, 2); /* one before each of the later turns */
     task_loop_stop(l);
 }
 
@@ -114,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_is_answered_in_the_loop),
+        cmocka_unit_test(between_the_turns_of_a_long_answer_the_loop_does_what_else_there_is),
         cmocka_unit_test(a_loop_that_hangs_is_not_waited_for),
         cmocka_unit_test(a_loop_that_has_ended_does_not_answer),
     };
