@@ -6,6 +6,8 @@ import subprocess
 import pytest
 import yaml
 
+from harness import helm
+from harness.bridge import route
 from harness.environment import CACHE, ROOT
 
 RULES = ROOT / "deploy/helm/maesn-bridge/files/alerts.yaml"
@@ -50,10 +52,23 @@ def test_it_fires_when_it_should_and_does_not_when_it_should_not(rule, tmp_path)
         assert judge({**rule, "expr": wrong}, tmp_path).returncode != 0, "a rule that never fires, or always, passes its case"
 
 
+# Of the CronJob. Source: kube-state-metrics, docs/metrics/workload/cronjob-metrics.md, both STABLE.
+OF_KUBERNETES = {"kube_cronjob_status_last_schedule_time", "kube_cronjob_status_last_successful_time"}
+
+
 def test_every_metric_in_a_rule_is_one_that_the_program_makes():
     """With each of its labels, save those that Kubernetes' service discovery adds."""
     source = "".join(file.read_text() for file in (ROOT / "bridge").rglob("*.c"))
     made = set(re.findall(r'"(maesn_bridge_\w+)"', source))
     for rule in rules():
-        used = set(re.findall(r"maesn_bridge_\w+", rule["expr"]))
-        assert used and used <= made, (rule["alert"], used - made)
+        used = set(re.findall(r"(?:maesn_bridge|kube)_\w+", rule["expr"]))
+        assert used and used <= made | OF_KUBERNETES, (rule["alert"], used - made)
+
+
+def test_the_chart_asks_for_the_cron_job_that_it_makes():
+    values = {"probe": {"schedule": "*/5 * * * *"}, "fullnameOverride": "hooks", "monitoring": {"prometheusRule": {"enabled": True}},
+              "routes": [route("probe", resource="PROBE", secret_file="../secrets/acme-xero")]}
+    [job] = helm.render(values, "CronJob")
+    [made] = helm.render(values, "PrometheusRule")
+    [rule] = [rule for rule in made["spec"]["groups"][0]["rules"] if rule["alert"] == "MaesnBridgeProbeJobFailing"]
+    assert set(re.findall(r'cronjob=~"([^"]*)"', rule["expr"])) == {job["metadata"]["name"]} == {"hooks-probe"}
