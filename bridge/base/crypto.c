@@ -4,58 +4,100 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include "bridge/base/scoped.h"
 
-static EVP_MAC *hmac;       /* fetched once: a fetch a message costs as much as the message */
-static EVP_MD *digest_256;  /* likewise */
+static EVP_MD *digest_256;  /* fetched once: a fetch a message costs as much as the message */
 static EVP_CIPHER *gcm_256; /* likewise */
 
+/* Bytes that SHA-256 takes at a time. Source: FIPS 180-4, figure 1. */
+#define HMAC_BLOCK 64
+
+/* Two hashes begun with the key's two pads, only ever copied after hmac_key_new(). */
 struct hmac_key {
-    EVP_MAC_CTX *keyed; /* a template, only ever copied after hmac_key_new() */
+    EVP_MD_CTX *inner;
+    EVP_MD_CTX *outer;
 };
 
-DEFINE_CLEANUP(EVP_MAC_CTX *, EVP_MAC_CTX_free)
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
+DEFINE_CLEANUP(struct hmac_key *, hmac_key_free)
 DEFINE_CLEANUP(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_free)
 
 enum status crypto_start(void)
 {
-    if (hmac == NULL)
-        hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     if (digest_256 == NULL)
         digest_256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     if (gcm_256 == NULL)
         gcm_256 = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-    bool has_all = hmac != NULL && digest_256 != NULL && gcm_256 != NULL;
+    bool has_all = digest_256 != NULL && gcm_256 != NULL;
     return has_all ? STATUS_OK : STATUS_INTERNAL;
 }
 
+/* A hash that has seen these parts; NULL when memory is short. */
+static EVP_MD_CTX *digest_begin(const struct bytes parts[], size_t parts_len)
+{
+    assert(digest_256 != NULL); /* crypto_start() was called */
+    CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (ctx == NULL || EVP_DigestInit_ex2(ctx, digest_256, NULL) != 1)
+        return NULL;
+    for (size_t i = 0; i < parts_len; i++)
+        if (EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) != 1)
+            return NULL;
+    return TAKE(ctx);
+}
+
+/* What `begun` makes of these parts; ctx is overwritten. */
+static bool digest_continue(EVP_MD_CTX *ctx, const EVP_MD_CTX *begun, const struct bytes parts[],
+                            size_t parts_len, uint8_t ret[CRYPTO_SHA256_SIZE])
+{
+    if (EVP_MD_CTX_copy_ex(ctx, begun) != 1)
+        return false;
+    for (size_t i = 0; i < parts_len; i++)
+        if (EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) != 1)
+            return false;
+    return EVP_DigestFinal_ex(ctx, ret, NULL) == 1;
+}
+
+enum status sha256(const struct bytes parts[], size_t parts_len, uint8_t ret[CRYPTO_SHA256_SIZE])
+{
+    CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = digest_begin(parts, parts_len);
+    return ctx != NULL && EVP_DigestFinal_ex(ctx, ret, NULL) == 1 ? STATUS_OK : STATUS_NOMEM;
+}
+
+/* A block of the key and then zeroes, each byte changed by the pad's. */
+static EVP_MD_CTX *begin_with_pad(const uint8_t key[HMAC_BLOCK], uint8_t pad)
+{
+    uint8_t block[HMAC_BLOCK];
+    for (size_t i = 0; i < HMAC_BLOCK; i++)
+        block[i] = key[i] ^ pad;
+    EVP_MD_CTX *begun = digest_begin(&(struct bytes){block, HMAC_BLOCK}, 1);
+    crypto_wipe(block, sizeof(block));
+    return begun;
+}
+
+/* Source: RFC 2104, section 2. */
 enum status hmac_key_new(struct bytes key, struct hmac_key **ret)
 {
-    assert(hmac != NULL); /* crypto_start() was called */
-    CLEANUP(EVP_MAC_CTX_free_scoped) EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-    if (ctx == NULL)
+    uint8_t block[HMAC_BLOCK] = {0};
+    if (key.len > HMAC_BLOCK) {
+        enum status status = sha256(&key, 1, block);
+        if (status != STATUS_OK)
+            return status;
+    } else if (key.len > 0) {
+        memcpy(block, key.data, key.len);
+    }
+    CLEANUP(hmac_key_free_scoped) struct hmac_key *made = calloc(1, sizeof(*made));
+    if (made != NULL) {
+        made->inner = begin_with_pad(block, 0x36);
+        made->outer = begin_with_pad(block, 0x5c);
+    }
+    crypto_wipe(block, sizeof(block));
+    if (made == NULL || made->inner == NULL || made->outer == NULL)
         return STATUS_NOMEM;
-    char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    /* EVP_MAC_init takes a NULL key as "keep the one you have": an empty key needs an address. */
-    const uint8_t *data = key.len == 0 ? (const uint8_t *)"" : key.data;
-    if (EVP_MAC_init(ctx, data, key.len, params) != 1)
-        return STATUS_NOMEM;
-
-    struct hmac_key *made = malloc(sizeof(*made));
-    if (made == NULL)
-        return STATUS_NOMEM;
-    made->keyed = TAKE(ctx);
-    *ret = made;
+    *ret = TAKE(made);
     return STATUS_OK;
 }
 
@@ -63,53 +105,40 @@ void hmac_key_free(struct hmac_key *key)
 {
     if (key == NULL)
         return;
-    EVP_MAC_CTX_free(key->keyed); /* OpenSSL's provider wipes the key schedule */
+    EVP_MD_CTX_free(key->inner); /* OpenSSL's provider wipes the state */
+    EVP_MD_CTX_free(key->outer);
     free(key);
 }
 
 enum status hmac_sha256(const struct hmac_key *key, const struct bytes parts[], size_t parts_len,
                         uint8_t ret[CRYPTO_SHA256_SIZE])
 {
-    CLEANUP(EVP_MAC_CTX_free_scoped) EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(key->keyed);
-    if (ctx == NULL)
-        return STATUS_NOMEM;
-    for (size_t i = 0; i < parts_len; i++)
-        if (EVP_MAC_update(ctx, parts[i].data, parts[i].len) != 1)
-            return STATUS_NOMEM;
-    size_t len;
-    return EVP_MAC_final(ctx, ret, &len, CRYPTO_SHA256_SIZE) == 1 ? STATUS_OK : STATUS_NOMEM;
-}
-
-enum status sha256(const struct bytes parts[], size_t parts_len, uint8_t ret[CRYPTO_SHA256_SIZE])
-{
-    assert(digest_256 != NULL); /* crypto_start() was called */
+    uint8_t inner[CRYPTO_SHA256_SIZE];
     CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (ctx == NULL || EVP_DigestInit_ex2(ctx, digest_256, NULL) != 1)
+    if (ctx == NULL || !digest_continue(ctx, key->inner, parts, parts_len, inner) ||
+        !digest_continue(ctx, key->outer, &(struct bytes){inner, sizeof(inner)}, 1, ret))
         return STATUS_NOMEM;
-    for (size_t i = 0; i < parts_len; i++)
-        if (EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) != 1)
-            return STATUS_NOMEM;
-    return EVP_DigestFinal_ex(ctx, ret, NULL) == 1 ? STATUS_OK : STATUS_NOMEM;
+    return STATUS_OK;
 }
 
 struct sha256_prefix {
     EVP_MD_CTX *begun; /* only ever copied after sha256_prefix_new() */
+    EVP_MD_CTX *copy;
 };
+
+DEFINE_CLEANUP(struct sha256_prefix *, sha256_prefix_free)
 
 enum status sha256_prefix_new(const struct bytes parts[], size_t parts_len,
                               struct sha256_prefix **ret)
 {
-    CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (ctx == NULL || EVP_DigestInit_ex2(ctx, digest_256, NULL) != 1)
-        return STATUS_NOMEM;
-    for (size_t i = 0; i < parts_len; i++)
-        if (EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) != 1)
-            return STATUS_NOMEM;
-    struct sha256_prefix *made = malloc(sizeof(*made));
+    CLEANUP(sha256_prefix_free_scoped) struct sha256_prefix *made = calloc(1, sizeof(*made));
     if (made == NULL)
         return STATUS_NOMEM;
-    made->begun = TAKE(ctx);
-    *ret = made;
+    made->begun = digest_begin(parts, parts_len);
+    made->copy = EVP_MD_CTX_new();
+    if (made->begun == NULL || made->copy == NULL)
+        return STATUS_NOMEM;
+    *ret = TAKE(made);
     return STATUS_OK;
 }
 
@@ -118,17 +147,14 @@ void sha256_prefix_free(struct sha256_prefix *prefix)
     if (prefix == NULL)
         return;
     EVP_MD_CTX_free(prefix->begun);
+    EVP_MD_CTX_free(prefix->copy);
     free(prefix);
 }
 
-enum status sha256_finish(const struct sha256_prefix *prefix, struct bytes ending,
+enum status sha256_finish(struct sha256_prefix *prefix, struct bytes ending,
                           uint8_t ret[CRYPTO_SHA256_SIZE])
 {
-    CLEANUP(EVP_MD_CTX_free_scoped) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (ctx == NULL || EVP_MD_CTX_copy_ex(ctx, prefix->begun) != 1 ||
-        EVP_DigestUpdate(ctx, ending.data, ending.len) != 1)
-        return STATUS_NOMEM;
-    return EVP_DigestFinal_ex(ctx, ret, NULL) == 1 ? STATUS_OK : STATUS_NOMEM;
+    return digest_continue(prefix->copy, prefix->begun, &ending, 1, ret) ? STATUS_OK : STATUS_NOMEM;
 }
 
 /* A context with key, nonce and additional data, ready for the text; NULL when memory is short. */
@@ -228,6 +254,25 @@ enum status crypto_random(uint8_t *ret, size_t len)
 {
     assert(len <= INT_MAX);
     return RAND_bytes(ret, (int)len) == 1 ? STATUS_OK : STATUS_INTERNAL;
+}
+
+enum status crypto_random_id(uint8_t *ret, size_t len)
+{
+    static _Thread_local struct {
+        uint8_t bytes[512];
+        size_t left;
+    } stock;
+    assert(len <= sizeof(stock.bytes));
+    if (stock.left < len) {
+        stock.left = 0;
+        enum status status = crypto_random(stock.bytes, sizeof(stock.bytes));
+        if (status != STATUS_OK)
+            return status;
+        stock.left = sizeof(stock.bytes);
+    }
+    stock.left -= len;
+    memcpy(ret, stock.bytes + stock.left, len);
+    return STATUS_OK;
 }
 
 void crypto_wipe(void *data, size_t len)

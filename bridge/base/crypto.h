@@ -11,13 +11,13 @@
  * lacks one. */
 enum status crypto_start(void) MUST_CHECK;
 
-/* A key ready to sign: the key's schedule is computed once and copied for each message. */
+/* A key ready to sign: what depends on it alone is computed once and copied for each message. */
 struct hmac_key;
 
 /* Owns:   on STATUS_OK the caller frees *ret with hmac_key_free(), which wipes it.
  * Errors: STATUS_NOMEM.
- * Source: EVP_MAC_CTX_dup of a keyed template takes half the time of keying anew (OpenSSL 3.0.19,
- * 200-byte message).
+ * Source: OpenSSL's own HMAC takes 1.1 us a message of 150 bytes from a keyed EVP_MAC_CTX that is
+ * duplicated, most of it to allocate; two EVP_MD_CTX that are copied 0.3 us (3.0.22, measured).
  */
 enum status hmac_key_new(struct bytes key, struct hmac_key **ret) MUST_CHECK;
 void hmac_key_free(struct hmac_key *key);
@@ -41,8 +41,9 @@ enum status sha256_prefix_new(const struct bytes parts[], size_t parts_len,
                               struct sha256_prefix **ret) MUST_CHECK;
 void sha256_prefix_free(struct sha256_prefix *prefix);
 
-/* SHA-256 over the prefix and the ending, in the time the ending takes. Errors: STATUS_NOMEM. */
-enum status sha256_finish(const struct sha256_prefix *prefix, struct bytes ending,
+/* SHA-256 over the prefix and the ending, in the time the ending takes. Errors: STATUS_NOMEM.
+ * Thread: one at a time. */
+enum status sha256_finish(struct sha256_prefix *prefix, struct bytes ending,
                           uint8_t ret[CRYPTO_SHA256_SIZE]) MUST_CHECK;
 
 /* Whether the contents are equal, in a time that tells nothing of them; lengths are no secret. */
@@ -51,6 +52,14 @@ bool crypto_equal(struct bytes a, struct bytes b);
 /* Fills with bytes fit for keys and trace ids. Errors: STATUS_INTERNAL when the system has no
  * entropy. */
 enum status crypto_random(uint8_t *ret, size_t len) MUST_CHECK;
+
+/* Fills with at most 512 bytes fit for an id that is no secret: they lay in memory for a while, as
+ * each thread fetches a stock of them. A child of fork() has the same stock. Errors: as
+ * crypto_random().
+ * Source: two calls of OpenSSL for the 24 bytes of a trace's ids take 1.7 us, one for 512 bytes 1.6
+ * us (3.0.22, measured).
+ */
+enum status crypto_random_id(uint8_t *ret, size_t len) MUST_CHECK;
 
 /* Overwrites, and is not optimised away. */
 void crypto_wipe(void *data, size_t len);

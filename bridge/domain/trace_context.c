@@ -1,6 +1,5 @@
 #include "bridge/domain/trace_context.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "bridge/base/crypto.h"
@@ -63,14 +62,19 @@ bool traceparent_parse(const char *text, struct traceparent *ret)
 
 void traceparent_format(const struct traceparent *t, char ret[TRACEPARENT_SIZE])
 {
-    snprintf(ret, TRACEPARENT_SIZE, "00-%s-%s-%02x", t->trace_id, t->parent_id,
-             t->flags & (flag_sampled | flag_random));
+    const uint8_t flags = (uint8_t)(t->flags & (flag_sampled | flag_random));
+    memcpy(ret, "00-", 3);
+    memcpy(ret + 3, t->trace_id, 32);
+    ret[35] = '-';
+    memcpy(ret + 36, t->parent_id, 16);
+    ret[52] = '-';
+    hex_encode(bytes_of(&flags, 1), ret + 53);
 }
 
 static enum status random_id(size_t len, char *ret)
 {
     uint8_t id[16];
-    enum status status = crypto_random(id, len);
+    enum status status = crypto_random_id(id, len);
     if (status != STATUS_OK)
         return status;
     id[len - 1] |= 1; /* an id of zeroes means none */

@@ -179,6 +179,18 @@ static void random_bytes_do_not_come_twice(void **state)
     assert_memory_not_equal(a, b, sizeof(a));
 }
 
+/* A stock is 512 bytes: it is used up and fetched anew several times. */
+static void ids_do_not_come_twice(void **state)
+{
+    (void)state;
+    uint8_t ids[200][16] = {{0}};
+    for (size_t i = 0; i < 200; i++) {
+        assert_int_equal(crypto_random_id(ids[i], sizeof(ids[i])), STATUS_OK);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(ids[i], ids[k], sizeof(ids[i]));
+    }
+}
+
 static void what_is_wiped_is_zero(void **state)
 {
     (void)state;
@@ -359,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_prefix_is_finished_with_many_endings),
         cmocka_unit_test(only_the_same_bytes_are_equal),
         cmocka_unit_test(random_bytes_do_not_come_twice),
+        cmocka_unit_test(ids_do_not_come_twice),
         cmocka_unit_test(what_is_wiped_is_zero),
         cmocka_unit_test(hex_reads_back_in_either_case),
         cmocka_unit_test(aes_gcm_agrees_with_its_authors_however_the_additional_data_is_cut),
