@@ -87,6 +87,22 @@ char *arena_dup(struct arena *a, struct bytes bytes)
     return copy;
 }
 
+char *arena_join(struct arena *a, const struct bytes parts[], size_t parts_len)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < parts_len; i++)
+        len += parts[i].len;
+    char *text = arena_alloc(a, len + 1), *to = text;
+    if (text == NULL)
+        return NULL;
+    for (size_t i = 0; i < parts_len; i++) {
+        memcpy(to, parts[i].data, parts[i].len);
+        to += parts[i].len;
+    }
+    *to = '\0';
+    return text;
+}
+
 char *arena_printf(struct arena *a, const char *format, ...)
 {
     va_list args;

@@ -1,7 +1,6 @@
 #include "bridge/base/timestamp.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 static const int64_t ms_per_day = 86400000;
 
@@ -40,6 +39,20 @@ static bool has_four_digit_year(int64_t unix_ms)
            unix_ms < days_from_civil(10000, 1, 1) * ms_per_day;
 }
 
+/* Writes exactly `count` digits; returns what is behind them. */
+static char *put_digits(char *at, int value, size_t count)
+{
+    for (size_t i = count; i > 0; i--, value /= 10)
+        at[i - 1] = (char)('0' + value % 10);
+    return at + count;
+}
+
+static char *put_char(char *at, char c)
+{
+    *at = c;
+    return at + 1;
+}
+
 void timestamp_format(int64_t unix_ms, char ret[TIMESTAMP_SIZE])
 {
     ret[0] = '\0';
@@ -54,13 +67,16 @@ void timestamp_format(int64_t unix_ms, char ret[TIMESTAMP_SIZE])
 
     int year, month, day;
     civil_from_days(days, &year, &month, &day);
-    unsigned second = (unsigned)(ms / 1000), fraction = (unsigned)(ms % 1000);
-    char text[64];
-    int len = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02u:%02u:%02u", year, month, day,
-                       second / 3600, second / 60 % 60, second % 60);
+    int second = (int)(ms / 1000), fraction = (int)(ms % 1000);
+    char *at = put_char(put_digits(ret, year, 4), '-');
+    at = put_char(put_digits(at, month, 2), '-');
+    at = put_char(put_digits(at, day, 2), 'T');
+    at = put_char(put_digits(at, second / 3600, 2), ':');
+    at = put_char(put_digits(at, second / 60 % 60, 2), ':');
+    at = put_digits(at, second % 60, 2);
     if (fraction != 0)
-        len += snprintf(text + len, sizeof(text) - (size_t)len, ".%03u", fraction);
-    snprintf(ret, TIMESTAMP_SIZE, "%.*sZ", len, text);
+        at = put_digits(put_char(at, '.'), fraction, 3);
+    *put_char(at, 'Z') = '\0';
 }
 
 /* Reads exactly `count` digits at *at and moves behind them; -1 when there are none. */

@@ -29,6 +29,9 @@
 /* A ce_id made of a hash: half of SHA-256 in hex. */
 #define HASH_ID_LEN 32
 
+/* The digits of SIZE_MAX. */
+#define DECIMAL_MAX 20
+
 /* The longest delivery id that is taken for a ce_id. */
 static const size_t delivery_id_max = 128;
 
@@ -47,8 +50,8 @@ struct sealing {
     const struct callback *cb;
     const struct dead_letter *letter; /* that is sealed again; NULL: it is sealed first */
     struct arena *arena;
-    struct sha256_prefix *identity; /* of ce_id; NULL: the delivery id is it */
-    const char *delivery_id;        /* NULL: none that can be a ce_id */
+    const char *delivery_id;        /* what ce_id is made of; NULL: a hash */
+    struct sha256_prefix *identity; /* the hash's beginning, where many events share it */
     bool has_many_events;
     const char *account; /* copies: a record may outlive its route and its request */
     const char *source;
@@ -103,28 +106,54 @@ static bool is_delivery_id(const char *text)
     return true;
 }
 
+/* What is hashed: the delivery and, behind it, the element's index in decimal. */
+enum { HASHED_DELIVERY = 4, HASHED_ALL };
+
+static void hashed_parts(const struct sealing *s, struct bytes index, struct bytes ret[HASHED_ALL])
+{
+    ret[0] = bytes_of_text(s->route->specification);
+    ret[1] = bytes_of("", 1);
+    ret[2] = s->cb->body;
+    ret[3] = bytes_of("", 1);
+    ret[HASHED_DELIVERY] = index;
+}
+
 static enum status hash_begin(struct sealing *s)
 {
-    const struct bytes parts[] = {
-        bytes_of_text(s->route->specification),
-        bytes_of("", 1),
-        s->cb->body,
-        bytes_of("", 1),
-    };
-    return sha256_prefix_new(parts, sizeof(parts) / sizeof(parts[0]), &s->identity);
+    struct bytes parts[HASHED_ALL];
+    hashed_parts(s, bytes_of(NULL, 0), parts);
+    return sha256_prefix_new(parts, HASHED_DELIVERY, &s->identity);
+}
+
+static struct bytes decimal(size_t n, char room[DECIMAL_MAX])
+{
+    size_t start = DECIMAL_MAX;
+    do
+        room[--start] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    return bytes_of(room + start, DECIMAL_MAX - start);
+}
+
+static enum status hash(const struct sealing *s, size_t index, uint8_t ret[CRYPTO_SHA256_SIZE])
+{
+    char room[DECIMAL_MAX];
+    struct bytes parts[HASHED_ALL], text = decimal(index, room);
+    if (s->identity != NULL)
+        return sha256_finish(s->identity, text, ret);
+    hashed_parts(s, text, parts);
+    return sha256(parts, HASHED_ALL, ret);
 }
 
 static enum status hash_id(const struct sealing *s, size_t index, const char **ret)
 {
-    const char *decimal = arena_printf(s->arena, "%zu", index);
-    char *hex = arena_alloc(s->arena, 2 * CRYPTO_SHA256_SIZE + 1);
-    uint8_t hash[CRYPTO_SHA256_SIZE];
-    if (decimal == NULL || hex == NULL)
+    char *hex = arena_alloc(s->arena, HASH_ID_LEN + 1);
+    uint8_t hash_of_all[CRYPTO_SHA256_SIZE];
+    if (hex == NULL)
         return STATUS_NOMEM;
-    enum status status = sha256_finish(s->identity, bytes_of_text(decimal), hash);
+    enum status status = hash(s, index, hash_of_all);
     if (status != STATUS_OK)
         return status;
-    hex_encode(bytes_of(hash, HASH_ID_LEN / 2), hex);
+    hex_encode(bytes_of(hash_of_all, HASH_ID_LEN / 2), hex);
     *ret = hex;
     return STATUS_OK;
 }
@@ -142,10 +171,8 @@ static enum status identity_resume(struct sealing *s)
     enum status status = hash_begin(s);
     if (status == STATUS_OK)
         status = hash_id(s, 0, &id);
-    if (status == STATUS_OK && strcmp(id, s->letter->id) != 0) {
-        sha256_prefix_free(s->identity);
-        s->identity = NULL;
-    }
+    if (status == STATUS_OK && strcmp(id, s->letter->id) == 0)
+        s->delivery_id = NULL;
     return status;
 }
 
@@ -153,10 +180,9 @@ static enum status identity_begin(struct sealing *s)
 {
     if (s->letter != NULL)
         return identity_resume(s);
-    if (!is_delivery_id(s->cb->delivery_id))
-        return hash_begin(s);
-    s->delivery_id = s->cb->delivery_id;
-    return STATUS_OK;
+    if (is_delivery_id(s->cb->delivery_id))
+        s->delivery_id = s->cb->delivery_id;
+    return s->delivery_id == NULL && s->has_many_events ? hash_begin(s) : STATUS_OK;
 }
 
 /* A delivery id names the whole delivery: of several events each gets its index behind it, or a
@@ -170,7 +196,7 @@ static const char *delivery_event_id(const struct sealing *s, size_t index)
 
 static enum status event_id(const struct sealing *s, size_t index, const char **ret)
 {
-    if (s->identity != NULL)
+    if (s->delivery_id == NULL)
         return hash_id(s, index, ret);
     *ret = delivery_event_id(s, index);
     return *ret == NULL ? STATUS_NOMEM : STATUS_OK;
@@ -249,19 +275,24 @@ static void add_trace(struct record *rec, const struct sealing *s)
 
 /* --- an event ------------------------------------------------------------------------------- */
 
-/* An event's texts, fit for headers and keys. */
+/* An event's text, fit for headers and keys; NULL when memory is short. */
+static const char *fit(const char *text, struct arena *a)
+{
+    return header_text_is_fit(text) ? text : header_text(text, a);
+}
+
 static enum status name_event(const struct sealing *s, const struct event *ev, struct naming *ret)
 {
     *ret = (struct naming){
         .provider = s->route->provider->name,
         .system = s->route->system,
         .account = s->route->account,
-        .resource = header_text(ev->resource, s->arena),
+        .resource = fit(ev->resource, s->arena),
     };
     if (ev->event_type != NULL)
-        ret->event_type = header_text(ev->event_type, s->arena);
+        ret->event_type = fit(ev->event_type, s->arena);
     if (ev->resource_id != NULL)
-        ret->resource_id = header_text(ev->resource_id, s->arena);
+        ret->resource_id = fit(ev->resource_id, s->arena);
     bool is_short = ret->resource == NULL || (ev->event_type != NULL && ret->event_type == NULL) ||
                     (ev->resource_id != NULL && ret->resource_id == NULL);
     return is_short ? STATUS_NOMEM : STATUS_OK;
@@ -293,8 +324,14 @@ static const char *event_type_text(const struct sealing *s, const struct naming 
     char resource[TYPE_RESOURCE_MAX + 1], event[TYPE_EVENT_MAX + 1];
     slug_write(n->resource, TYPE_RESOURCE_MAX, resource);
     slug_write(n->event_type == NULL ? NAMING_NO_EVENT_TYPE : n->event_type, TYPE_EVENT_MAX, event);
-    return arena_printf(s->arena, "%s.%s.%s", s->route->provider->type_prefix, or_other(resource),
-                        or_other(event));
+    const struct bytes parts[] = {
+        bytes_of_text(s->route->provider->type_prefix),
+        BYTES_LITERAL("."),
+        bytes_of_text(or_other(resource)),
+        BYTES_LITERAL("."),
+        bytes_of_text(or_other(event)),
+    };
+    return arena_join(s->arena, parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* An id that had to be cut is no id: ce_subject is left out, the value still holds it. */

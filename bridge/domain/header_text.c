@@ -17,20 +17,26 @@ static size_t allowed_sequence(const uint8_t *data, size_t len)
     return sequence > 0 && is_allowed(utf8_decode(data, sequence)) ? sequence : 0;
 }
 
-static bool is_fine(struct bytes text)
+static bool is_fit(struct bytes text)
 {
     for (size_t at = 0, len; at < text.len; at += len) {
-        len = allowed_sequence(text.data + at, text.len - at);
+        bool is_printable_ascii = text.data[at] >= 0x20 && text.data[at] < 0x7f;
+        len = is_printable_ascii ? 1 : allowed_sequence(text.data + at, text.len - at);
         if (len == 0)
             return false;
     }
     return text.len <= HEADER_TEXT_MAX;
 }
 
+bool header_text_is_fit(const char *text)
+{
+    return is_fit(bytes_of_text(text));
+}
+
 const char *header_text(const char *text, struct arena *a)
 {
     struct bytes from = bytes_of_text(text);
-    if (is_fine(from))
+    if (is_fit(from))
         return arena_dup(a, from);
 
     char *made = arena_alloc(a, HEADER_TEXT_MAX + 1);

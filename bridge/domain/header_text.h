@@ -8,6 +8,9 @@
  */
 #define HEADER_TEXT_MAX 512
 
+/* Whether the text is fit as it is: header_text() would only copy it. */
+bool header_text_is_fit(const char *text);
+
 /* A copy of the text with what CloudEvents does not allow in a string replaced by U+FFFD, cut at a
  * character's end to HEADER_TEXT_MAX bytes. NULL when memory is short.
  * Source: CloudEvents 1.0.2, section "Type System", String.

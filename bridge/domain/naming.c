@@ -1,9 +1,8 @@
 #include "bridge/domain/naming.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "bridge/base/buf.h"
+#include "bridge/base/arena.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/resource.h"
 #include "bridge/domain/route.h"
@@ -17,6 +16,8 @@ static const size_t key_template_max = 256, key_max = 32768;
 
 /* The longest an account can be, and so the longest of all values in a topic. */
 #define VALUE_SLUG_MAX 64
+
+DEFINE_CLEANUP(struct arena *, arena_free)
 
 enum placeholder {
     PLACEHOLDER_NONE = 0,
@@ -42,25 +43,49 @@ static const char *const placeholder_names[] = {
 /* The placeholder that text begins with. */
 static enum placeholder placeholder_at(const char *text)
 {
-    for (size_t i = PLACEHOLDER_PROVIDER; i < PLACEHOLDERS; i++)
+    for (size_t i = PLACEHOLDER_PROVIDER; *text == '{' && i < PLACEHOLDERS; i++)
         if (strncmp(text, placeholder_names[i], strlen(placeholder_names[i])) == 0)
             return (enum placeholder)i;
     return PLACEHOLDER_NONE;
 }
 
-/* Appends template with each placeholder replaced by values[placeholder]. */
-static void expand(const char *template, const char *const values[PLACEHOLDERS], struct buf *ret)
+/* What the template's next piece becomes: a placeholder's value, or the text up to the next one. */
+static struct bytes next_piece(const char **template, const char *const values[PLACEHOLDERS])
 {
+    enum placeholder placeholder = placeholder_at(*template);
+    struct bytes piece = bytes_of_text(values[placeholder]);
+    if (placeholder == PLACEHOLDER_NONE)
+        piece = bytes_of(*template, 1 + strcspn(*template + 1, "{"));
+    *template +=
+        placeholder == PLACEHOLDER_NONE ? piece.len : strlen(placeholder_names[placeholder]);
+    return piece;
+}
+
+static size_t expanded_len(const char *template, const char *const values[PLACEHOLDERS])
+{
+    size_t len = 0;
+    while (*template != '\0')
+        len += next_piece(&template, values).len;
+    return len;
+}
+
+/* template with each placeholder replaced by values[placeholder]; NULL when it is longer than max,
+ * or memory is short. */
+static const char *expand(const char *template, const char *const values[PLACEHOLDERS], size_t max,
+                          struct arena *a)
+{
+    size_t len = expanded_len(template, values);
+    char *text = len > max ? NULL : arena_alloc(a, len + 1), *to = text;
+    if (text == NULL)
+        return NULL;
     while (*template != '\0') {
-        enum placeholder placeholder = placeholder_at(template);
-        if (placeholder == PLACEHOLDER_NONE) {
-            buf_append(ret, template ++, 1);
-            continue;
-        }
-        if (values[placeholder] != NULL)
-            buf_append_text(ret, values[placeholder]);
-        template += strlen(placeholder_names[placeholder]);
+        struct bytes piece = next_piece(&template, values);
+        if (piece.len > 0)
+            memcpy(to, piece.data, piece.len);
+        to += piece.len;
     }
+    *to = '\0';
+    return text;
 }
 
 static enum status check_placeholders(const char *template, const char *known, struct diag *diag)
@@ -110,14 +135,12 @@ enum status naming_check_topic(const char *template, struct diag *diag)
         [PLACEHOLDER_ACCOUNT] = account,      [PLACEHOLDER_RESOURCE] = "journal-entry",
         [PLACEHOLDER_EVENT] = "created",
     };
-    CLEANUP(buf_done) struct buf topic;
-    buf_init(&topic, topic_max);
-    expand(template, longest, &topic);
-    if (topic.status == STATUS_INVALID)
+    if (expanded_len(template, longest) > topic_max)
         return diag_set(diag, STATUS_INVALID, "\"%s\", a topic of at most %zu characters", template,
                         topic_max);
-    return topic.status == STATUS_OK ? check_topic_name(template, buf_text(&topic), diag)
-                                     : topic.status;
+    CLEANUP(arena_free_scoped) struct arena *a = arena_new(topic_max + 1);
+    const char *topic = a == NULL ? NULL : expand(template, longest, topic_max, a);
+    return topic == NULL ? STATUS_NOMEM : check_topic_name(template, topic, diag);
 }
 
 enum status naming_check_key(const char *template, struct diag *diag)
@@ -154,10 +177,7 @@ const char *naming_topic(const char *template, const struct naming *n, struct ar
         [PLACEHOLDER_RESOURCE] = slug_into(n->resource, slugs[PLACEHOLDER_RESOURCE]),
         [PLACEHOLDER_EVENT] = event_for_topic(n->event_type, slugs[PLACEHOLDER_EVENT]),
     };
-    CLEANUP(buf_done) struct buf topic;
-    buf_init(&topic, topic_max);
-    expand(template, values, &topic);
-    return topic.status == STATUS_OK ? arena_dup(a, buf_bytes(&topic)) : NULL;
+    return expand(template, values, topic_max, a);
 }
 
 /* Whatever the locale: only ASCII has an upper case here. */
@@ -180,8 +200,5 @@ const char *naming_key(const char *template, const struct naming *n, struct aren
     };
     if (values[PLACEHOLDER_RESOURCE] == NULL || values[PLACEHOLDER_EVENT] == NULL)
         return NULL;
-    CLEANUP(buf_done) struct buf key;
-    buf_init(&key, key_max);
-    expand(template, values, &key);
-    return key.status == STATUS_OK ? arena_dup(a, buf_bytes(&key)) : NULL;
+    return expand(template, values, key_max, a);
 }

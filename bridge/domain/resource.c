@@ -11,7 +11,7 @@ const char *const resources[] = {
 static bool list_holds(const char *const list[], const char *text)
 {
     for (; *list != NULL; list++)
-        if (strcasecmp(*list, text) == 0)
+        if ((**list ^ *text) % 32 == 0 && strcasecmp(*list, text) == 0) /* the same first letter */
             return true;
     return false;
 }

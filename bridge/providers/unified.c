@@ -8,8 +8,16 @@ const char *const unified_reserved[] = {"account", "system", "provider", NULL};
 const char *unified_tail(const struct route *r, struct arena *a)
 {
     /* The three are [a-z0-9-] by construction: nothing in them needs an escape. */
-    return arena_printf(a, "\"account\":\"%s\",\"system\":\"%s\",\"provider\":\"%s\"", r->account,
-                        r->system, r->provider->name);
+    const struct bytes parts[] = {
+        BYTES_LITERAL("\"account\":\""),
+        bytes_of_text(r->account),
+        BYTES_LITERAL("\",\"system\":\""),
+        bytes_of_text(r->system),
+        BYTES_LITERAL("\",\"provider\":\""),
+        bytes_of_text(r->provider->name),
+        BYTES_LITERAL("\""),
+    };
+    return arena_join(a, parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 static bool is_dropped(struct bytes key, const char *const dropped[])
