@@ -42,6 +42,9 @@ void buf_wipe_done(struct buf *b)
     buf_done(b);
 }
 
+/* The least that growing makes room for. */
+static const size_t growth_min = 128;
+
 /* Makes room for `more` bytes, doubling so that n appends cost O(n). */
 static enum status buf_grow(struct buf *b, size_t more)
 {
@@ -51,7 +54,9 @@ static enum status buf_grow(struct buf *b, size_t more)
     size_t needed = b->len + more;
     if (needed < b->capacity)
         return STATUS_OK;
-    size_t doubled = b->capacity > b->max / 2 ? b->max : b->capacity * 2;
+    size_t doubled = b->capacity < growth_min / 2 ? growth_min : b->capacity * 2;
+    if (b->capacity > b->max / 2 || doubled > b->max)
+        doubled = b->max;
     return buf_reserve(b, doubled > needed ? doubled : needed);
 }
 

@@ -2,29 +2,25 @@
 
 size_t utf8_sequence(const uint8_t *data, size_t len)
 {
-    static const struct {
-        uint8_t first_min, first_max, second_min, second_max;
-        size_t len;
-    } rows[] = {
-        {0x00, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
     if (len == 0)
         return 0;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (data[0] < rows[i].first_min || data[0] > rows[i].first_max)
-            continue;
-        if (rows[i].len > len)
+    const uint8_t first = data[0];
+    if (first < 0x80)
+        return 1;
+    if (first < 0xc2 || first > 0xf4)
+        return 0;
+    const size_t sequence = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (sequence > len)
+        return 0;
+    /* No longer form than needed, no surrogate, nothing beyond U+10FFFF. */
+    const uint8_t second_min = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const uint8_t second_max = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (data[1] < second_min || data[1] > second_max)
+        return 0;
+    for (size_t i = 2; i < sequence; i++)
+        if ((data[i] & 0xc0) != 0x80)
             return 0;
-        if (rows[i].len > 1 && (data[1] < rows[i].second_min || data[1] > rows[i].second_max))
-            return 0;
-        for (size_t k = 2; k < rows[i].len; k++)
-            if ((data[k] & 0xc0) != 0x80)
-                return 0;
-        return rows[i].len;
-    }
-    return 0;
+    return sequence;
 }
 
 uint32_t utf8_decode(const uint8_t *data, size_t len)

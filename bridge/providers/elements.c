@@ -1,11 +1,12 @@
 #include "bridge/providers/elements.h"
 
 #include "bridge/base/scoped.h"
-#include "bridge/providers/json_scan.h"
 
 /* A split under way. */
 struct split {
     struct json_scan scan;
+    elements_complete_fn *complete;
+    void *ctx;
     struct buf events; /* struct event each */
     bool is_json;
     bool is_array;
@@ -42,6 +43,13 @@ static void judge(struct event *ev, enum json_verdict verdict)
         elements_refuse(ev, DEAD_LETTER_DUPLICATE_KEYS, "an object in it has the same key twice");
 }
 
+static enum status hand_over(struct split *s, struct event *ev)
+{
+    struct element element = {.event = ev, .arena = s->scan.arena};
+    element.members = json_scan_named(&s->scan, &element.members_len);
+    return s->complete(&element, s->ctx);
+}
+
 /* The next element; false when the body is no JSON. */
 static enum status take_element(struct split *s, bool *ret_is_json)
 {
@@ -58,8 +66,10 @@ static enum status take_element(struct split *s, bool *ret_is_json)
     if (ev.index >= EVENTS_MAX)
         return STATUS_OK; /* only whether the rest is JSON still matters */
     judge(&ev, verdict);
+    if (ev.reason == DEAD_LETTER_NONE)
+        status = hand_over(s, &ev);
     buf_append(&s->events, &ev, sizeof(ev));
-    return s->events.status == STATUS_OK ? STATUS_OK : STATUS_NOMEM;
+    return s->events.status == STATUS_OK ? status : STATUS_NOMEM;
 }
 
 /* The elements of an array, from its "[" to behind its "]". */
@@ -95,12 +105,13 @@ static enum status whole_body(struct bytes body, enum dead_letter_reason reason,
     return STATUS_OK;
 }
 
-enum status elements_split(struct bytes body, struct arena *a, struct event_list *ret)
+enum status elements_split(struct bytes body, struct arena *a, elements_complete_fn *complete,
+                           void *ctx, struct event_list *ret)
 {
     if (body.len == 0)
         return whole_body(body, DEAD_LETTER_EMPTY, "the body is empty", a, ret);
 
-    CLEANUP(split_done) struct split s = {.is_json = false};
+    CLEANUP(split_done) struct split s = {.complete = complete, .ctx = ctx};
     json_scan_init(&s.scan, body, a);
     buf_init(&s.events, EVENTS_MAX * sizeof(struct event));
     size_t len = 1;
@@ -124,6 +135,15 @@ enum status elements_split(struct bytes body, struct arena *a, struct event_list
         memcpy(items, s.events.data, s.events.len);
     *ret = (struct event_list){.items = items, .len = s.events.len / sizeof(*items)};
     return STATUS_OK;
+}
+
+struct bytes elements_value(const struct element *element, const char *name)
+{
+    const struct bytes wanted = bytes_of_text(name);
+    for (size_t i = 0; i < element->members_len; i++)
+        if (bytes_equal(element->members[i].name, wanted))
+            return element->members[i].value;
+    return bytes_of(NULL, 0);
 }
 
 enum status elements_text(struct bytes value, struct arena *a, const char **ret)

@@ -1,5 +1,6 @@
 #include "bridge/providers/json_scan.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #include "bridge/base/utf8.h"
@@ -15,12 +16,14 @@ void json_scan_init(struct json_scan *s, struct bytes text, struct arena *a)
     *s = (struct json_scan){.text = text, .arena = a};
     buf_init(&s->frames, text.len * sizeof(uint32_t));
     buf_init(&s->keys, text.len * sizeof(struct bytes));
+    buf_init(&s->named, text.len * sizeof(struct json_named));
 }
 
 void json_scan_done(struct json_scan *s)
 {
     buf_done(&s->frames);
     buf_done(&s->keys);
+    buf_done(&s->named);
 }
 
 static bool is_space(int c)
@@ -72,10 +75,27 @@ static bool take_escape(struct json_scan *s)
     return true;
 }
 
+/* Moves over what neither ends a string nor needs a look in it, eight bytes at a time.
+ * Source: the tests for a byte of zero, or below n, in "Bit Twiddling Hacks", Anderson, 2005: the
+ * lowest bit that is set is right. */
+static void take_plain(struct json_scan *s)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t eight, found = 0;
+    while (found == 0 && s->text.len - s->at >= sizeof(eight)) {
+        memcpy(&eight, s->text.data + s->at, sizeof(eight));
+        eight = le64toh(eight);
+        uint64_t control = eight - each * 0x20, beyond_ascii = eight;
+        uint64_t quote = (eight ^ each * '"') - each, backslash = (eight ^ each * '\\') - each;
+        found = (control | beyond_ascii | quote | backslash) & each * 0x80;
+        s->at += found == 0 ? sizeof(eight) : (size_t)__builtin_ctzll(found) / 8;
+    }
+}
+
 static bool take_string(struct json_scan *s)
 {
     s->at++;
-    for (int c; (c = byte_at(s->text, s->at)) != '"';) {
+    for (int c; take_plain(s), (c = byte_at(s->text, s->at)) != '"';) {
         size_t len = 1;
         if (c < 0x20)
             return false;
@@ -204,13 +224,13 @@ static bool has_escape(struct bytes string)
 
 const char *json_scan_text(struct bytes value, struct arena *a)
 {
+    if (!has_escape(value))
+        return arena_dup(a, bytes_of(value.data + 1, value.len - 2));
     char *text = arena_alloc(a, value.len);
     if (text == NULL)
         return NULL;
     size_t len = unescape(value, (uint8_t *)text);
     text[len] = '\0';
-    if (!has_escape(value))
-        return text;
 
     /* What has no place in a C string came from an escape of 6 bytes, so U+FFFD's 3 have room. */
     char *clean = arena_alloc(a, value.len), *to = clean;
@@ -259,11 +279,24 @@ static int compare_keys(const void *left, const void *right)
     return memcmp(a->data, b->data, a->len);
 }
 
+/* So many keys are sooner compared with each other than sorted. */
+static const size_t few_keys = 8;
+
+static bool has_equals(const struct bytes *keys, size_t len)
+{
+    for (size_t i = 1; i < len; i++)
+        for (size_t k = 0; k < i; k++)
+            if (bytes_equal(keys[i], keys[k]))
+                return true;
+    return false;
+}
+
 /* Sorts, as the keys are of no further use. */
 static bool has_duplicates(struct bytes *keys, size_t len)
 {
-    if (len > 1)
-        qsort(keys, len, sizeof(*keys), compare_keys);
+    if (len <= few_keys)
+        return has_equals(keys, len);
+    qsort(keys, len, sizeof(*keys), compare_keys);
     for (size_t i = 1; i < len; i++)
         if (compare_keys(&keys[i - 1], &keys[i]) == 0)
             return true;
@@ -298,6 +331,39 @@ static void close_frame(struct json_scan *s, enum json_verdict *verdict)
     s->at++;
 }
 
+/* Of the value itself: its keys are the outermost. */
+static bool is_in_value(const struct json_scan *s)
+{
+    return depth(s) == 1 && is_in_object(s);
+}
+
+/* Notes a member by its key; the rest of it is to come. */
+static void begin_named(struct json_scan *s, struct bytes name, size_t start)
+{
+    struct json_named named = {.name = name, .whole = {s->text.data + start, 0}};
+    if (is_in_value(s))
+        buf_append(&s->named, &named, sizeof(named));
+}
+
+static struct json_named *last_named(const struct json_scan *s)
+{
+    return (struct json_named *)(s->named.data + s->named.len) - 1;
+}
+
+static void begin_named_value(const struct json_scan *s)
+{
+    if (is_in_value(s))
+        last_named(s)->value.data = s->text.data + s->at;
+}
+
+static void end_named(const struct json_scan *s)
+{
+    struct json_named *named = last_named(s);
+    const uint8_t *end = s->text.data + s->at;
+    named->value.len = (size_t)(end - named->value.data);
+    named->whole.len = (size_t)(end - named->whole.data);
+}
+
 /* The key and its colon; the key joins those of its object. */
 static enum status take_key(struct json_scan *s, bool *ret_is_fine)
 {
@@ -316,9 +382,11 @@ static enum status take_key(struct json_scan *s, bool *ret_is_fine)
         key = bytes_of(decoded, unescape(string, decoded));
     }
     buf_append(&s->keys, &key, sizeof(key));
+    begin_named(s, key, start);
     *ret_is_fine = json_scan_peek(s) == ':';
     s->at += *ret_is_fine;
-    return s->keys.status == STATUS_OK ? STATUS_OK : STATUS_NOMEM;
+    bool has_room = s->keys.status == STATUS_OK && s->named.status == STATUS_OK;
+    return has_room ? STATUS_OK : STATUS_NOMEM;
 }
 
 /* Where the scan stands between two tokens. */
@@ -334,12 +402,15 @@ enum expectation {
 
 static enum expectation after_value(const struct json_scan *s)
 {
+    if (is_in_value(s))
+        end_named(s);
     return depth(s) == 0 ? EXPECT_NOTHING : EXPECT_COMMA_OR_END;
 }
 
 static enum expectation step_value(struct json_scan *s, enum json_verdict *verdict)
 {
     int c = json_scan_peek(s);
+    begin_named_value(s);
     if (c == '{' || c == '[') {
         open_frame(s, c == '{' ? frame_object : frame_array, verdict);
         return c == '{' ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
@@ -399,13 +470,22 @@ enum status json_scan_value(struct json_scan *s, enum json_verdict *ret_verdict,
     size_t start = s->at;
     s->frames.len = 0;
     s->keys.len = 0;
+    s->named.len = 0;
     while (status == STATUS_OK && expect != EXPECT_NOTHING && expect != EXPECT_FAILED)
         status = step(s, &expect, &verdict);
     if (status != STATUS_OK)
         return status;
+    if (expect == EXPECT_FAILED)
+        s->named.len = 0;
     *ret_verdict = expect == EXPECT_FAILED ? JSON_MALFORMED : verdict;
     *ret_value = bytes_of(s->text.data + start, s->at - start);
     return STATUS_OK;
+}
+
+const struct json_named *json_scan_named(const struct json_scan *s, size_t *ret_len)
+{
+    *ret_len = s->named.len / sizeof(struct json_named);
+    return (const struct json_named *)s->named.data;
 }
 
 /* --- in a value that was found well-formed -------------------------------------------------- */

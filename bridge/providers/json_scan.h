@@ -26,7 +26,15 @@ struct json_scan {
     size_t at;         /* the next byte to read; of a malformed value the offending one */
     struct buf frames; /* uint32_t each: an open object or array */
     struct buf keys;   /* struct bytes each: the keys of the open objects, without escapes */
+    struct buf named;  /* struct json_named each: the members of the object scanned last */
     struct arena *arena;
+};
+
+/* A member of an object. */
+struct json_named {
+    struct bytes name;  /* what its key spells */
+    struct bytes value; /* without white space around it */
+    struct bytes whole; /* from the key's first to the value's last byte */
 };
 
 /* text must live as long as the scan; keys with escapes are decoded into the arena. */
@@ -42,6 +50,10 @@ int json_scan_peek(struct json_scan *s);
  */
 enum status json_scan_value(struct json_scan *s, enum json_verdict *ret_verdict,
                             struct bytes *ret_value) MUST_CHECK;
+
+/* The members of the value that was scanned last, in their order; none if it was no object, or
+ * malformed. Owns: they are the scan's until the next value. */
+const struct json_named *json_scan_named(const struct json_scan *s, size_t *ret_len);
 
 /* --- in a value that was found well-formed -------------------------------------------------- */
 

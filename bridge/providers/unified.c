@@ -1,7 +1,6 @@
 #include "bridge/providers/unified.h"
 
 #include "bridge/domain/provider.h"
-#include "bridge/providers/json_scan.h"
 
 const char *const unified_reserved[] = {"account", "system", "provider", NULL};
 
@@ -20,19 +19,18 @@ const char *unified_tail(const struct route *r, struct arena *a)
     return arena_join(a, parts, sizeof(parts) / sizeof(parts[0]));
 }
 
-static bool is_dropped(struct bytes key, const char *const dropped[])
+static bool is_dropped(const struct json_named *member, const char *const dropped[])
 {
     for (; *dropped != NULL; dropped++)
-        if (json_scan_key_is(key, *dropped))
+        if (bytes_equal(member->name, bytes_of_text(*dropped)))
             return true;
     return false;
 }
 
-static bool needs_rebuilding(struct bytes element, const struct unified_change *change)
+static bool needs_rebuilding(const struct element *element, const struct unified_change *change)
 {
-    struct json_member member;
-    for (size_t at = 0; json_scan_next_member(element, &at, &member);)
-        if (is_dropped(member.key, change->dropped))
+    for (size_t i = 0; i < element->members_len; i++)
+        if (is_dropped(&element->members[i], change->dropped))
             return true;
     return *change->head != '\0';
 }
@@ -60,31 +58,29 @@ static void object_add(struct object *o, struct bytes members)
     o->has_members = true;
 }
 
-enum status unified_value(struct bytes element, const struct unified_change *change,
-                          struct arena *a, struct bytes *ret)
+enum status unified_value(const struct element *element, const struct unified_change *change)
 {
     const size_t punctuation = 4;
+    const struct bytes value = element->event->value;
+    const struct bytes head = bytes_of_text(change->head), tail = bytes_of_text(change->tail);
     struct object o = {
-        .data =
-            arena_alloc(a, strlen(change->head) + element.len + strlen(change->tail) + punctuation),
+        .data = arena_alloc(element->arena, head.len + value.len + tail.len + punctuation),
     };
     if (o.data == NULL)
         return STATUS_NOMEM;
 
-    struct json_member member;
-    size_t at = 0;
     if (!needs_rebuilding(element, change)) {
-        object_append(&o, element.data, element.len - 1);
-        o.has_members = json_scan_next_member(element, &at, &member);
+        object_append(&o, value.data, value.len - 1);
+        o.has_members = element->members_len > 0;
     } else {
         object_append(&o, "{", 1);
-        object_add(&o, bytes_of_text(change->head));
-        while (json_scan_next_member(element, &at, &member))
-            if (!is_dropped(member.key, change->dropped))
-                object_add(&o, member.whole);
+        object_add(&o, head);
+        for (size_t i = 0; i < element->members_len; i++)
+            if (!is_dropped(&element->members[i], change->dropped))
+                object_add(&o, element->members[i].whole);
     }
-    object_add(&o, bytes_of_text(change->tail));
+    object_add(&o, tail);
     object_append(&o, "}", 1);
-    *ret = bytes_of(o.data, o.len);
+    element->event->value = bytes_of(o.data, o.len);
     return STATUS_OK;
 }

@@ -4,6 +4,7 @@
 #include "bridge/base/arena.h"
 #include "bridge/base/status.h"
 #include "bridge/domain/route.h"
+#include "bridge/providers/elements.h"
 
 /* What to do with an element. */
 struct unified_change {
@@ -18,9 +19,9 @@ const char *unified_tail(const struct route *r, struct arena *a);
 /* The keys of unified_tail(), which an element may not bring itself; a NULL ends the list. */
 extern const char *const unified_reserved[];
 
-/* Where nothing has to be left out or put first, the tail is spliced in before the closing brace
- * and every byte before it stays; otherwise the other members' bytes stay, joined anew. Owns: *ret
- * lives in the arena. Errors: STATUS_NOMEM.
+/* Changes the value of the element's event. Where nothing has to be left out or put first, the tail
+ * is spliced in before the closing brace and every byte before it stays; otherwise the other
+ * members' bytes stay, joined anew. Owns: the value lives in the arena. Errors: STATUS_NOMEM.
  */
-enum status unified_value(struct bytes element, const struct unified_change *change,
-                          struct arena *a, struct bytes *ret) MUST_CHECK;
+enum status unified_value(const struct element *element, const struct unified_change *change)
+    MUST_CHECK;

@@ -4,7 +4,6 @@
 #include "bridge/base/secret.h"
 #include "bridge/base/timestamp.h"
 #include "bridge/providers/elements.h"
-#include "bridge/providers/json_scan.h"
 #include "bridge/providers/maesn/integrations.h"
 #include "bridge/providers/maesn/maesn_api.h"
 #include "bridge/providers/unified.h"
@@ -61,49 +60,28 @@ static enum status maesn_verify(const struct route *r, const struct callback *cb
 
 /* --- unify ---------------------------------------------------------------------------------- */
 
-/* The members of an element that the bridge reads; data == NULL where there is none. */
-struct reading {
-    struct bytes resource, event_type, resource_id, filter_date;
-};
-
-static struct reading read_members(struct bytes element)
+static enum status complete(const struct element *element, void *change)
 {
-    struct reading reading = {.resource = {NULL, 0}};
-    struct json_member member;
-    for (size_t at = 0; json_scan_next_member(element, &at, &member);) {
-        if (json_scan_key_is(member.key, "resource"))
-            reading.resource = member.value;
-        else if (json_scan_key_is(member.key, "eventType"))
-            reading.event_type = member.value;
-        else if (json_scan_key_is(member.key, "resourceId"))
-            reading.resource_id = member.value;
-        else if (json_scan_key_is(member.key, "filterDate"))
-            reading.filter_date = member.value;
-    }
-    return reading;
-}
-
-static enum status complete(struct event *ev, const struct unified_change *change, struct arena *a)
-{
-    struct reading reading = read_members(ev->value);
+    struct event *ev = element->event;
+    struct arena *a = element->arena;
     const char *filter_date;
-    enum status status = elements_text(reading.resource, a, &ev->resource);
+    enum status status = elements_text(elements_value(element, "resource"), a, &ev->resource);
     if (status != STATUS_OK)
         return status;
     if (ev->resource == NULL) {
         elements_refuse(ev, DEAD_LETTER_NO_RESOURCE, "it has no text \"resource\"");
         return STATUS_OK;
     }
-    status = elements_text(reading.event_type, a, &ev->event_type);
+    status = elements_text(elements_value(element, "eventType"), a, &ev->event_type);
     if (status == STATUS_OK)
-        status = elements_id(reading.resource_id, a, &ev->resource_id);
+        status = elements_id(elements_value(element, "resourceId"), a, &ev->resource_id);
     if (status == STATUS_OK)
-        status = elements_text(reading.filter_date, a, &filter_date);
+        status = elements_text(elements_value(element, "filterDate"), a, &filter_date);
     if (status != STATUS_OK)
         return status;
     if (filter_date != NULL)
         timestamp_parse(bytes_of_text(filter_date), &ev->occurred_at_unix_ms);
-    return unified_value(ev->value, change, a, &ev->value);
+    return unified_value(element, change);
 }
 
 static enum status maesn_unify(const struct route *r, const struct callback *cb,
@@ -111,17 +89,10 @@ static enum status maesn_unify(const struct route *r, const struct callback *cb,
                                struct event_list *ret)
 {
     (void)opt;
-    struct event_list events;
     struct unified_change change = {"", unified_reserved, unified_tail(r, a)};
     if (change.tail == NULL)
         return STATUS_NOMEM;
-    enum status status = elements_split(cb->body, a, &events);
-    for (size_t i = 0; status == STATUS_OK && i < events.len; i++)
-        if (events.items[i].reason == DEAD_LETTER_NONE)
-            status = complete(&events.items[i], &change, a);
-    if (status == STATUS_OK)
-        *ret = events;
-    return status;
+    return elements_split(cb->body, a, complete, &change, ret);
 }
 
 const struct provider maesn = {

@@ -4,7 +4,6 @@
 #include "bridge/base/scoped.h"
 #include "bridge/base/secret.h"
 #include "bridge/providers/elements.h"
-#include "bridge/providers/json_scan.h"
 #include "bridge/providers/moneybird/events.h"
 #include "bridge/providers/moneybird/moneybird_api.h"
 #include "bridge/providers/moneybird/signature.h"
@@ -68,19 +67,22 @@ static enum status verify_signature(const struct route *r, const struct callback
     return STATUS_OK;
 }
 
+static enum status note_token(const struct element *element, void *token)
+{
+    *(struct bytes *)token = elements_value(element, "webhook_token");
+    return STATUS_OK;
+}
+
 /* The member webhook_token of a body that is one object; NULL in *ret when there is none. */
 static enum status read_token(struct bytes body, struct arena *a, const char **ret)
 {
     struct event_list events;
-    struct json_member member;
-    *ret = NULL;
-    enum status status = elements_split(body, a, &events);
-    if (status != STATUS_OK || events.len != 1 || events.items[0].reason != DEAD_LETTER_NONE)
+    struct bytes token = {NULL, 0};
+    enum status status = elements_split(body, a, note_token, &token, &events);
+    if (status != STATUS_OK)
         return status;
-    for (size_t at = 0; json_scan_next_member(events.items[0].value, &at, &member);)
-        if (json_scan_key_is(member.key, "webhook_token"))
-            return elements_text(member.value, a, ret);
-    return STATUS_OK;
+    bool is_one = events.len == 1 && events.items[0].reason == DEAD_LETTER_NONE;
+    return elements_text(is_one ? token : bytes_of(NULL, 0), a, ret);
 }
 
 static enum status verify_token(const struct secret *expected, struct bytes body,
@@ -122,39 +124,18 @@ static const char *const dropped_thin[] = {"account",       "system",   "provide
 static const char *const dropped_full[] = {"account",  "system",     "provider",      "eventType",
                                            "resource", "resourceId", "webhook_token", NULL};
 
-/* The members of a push that the bridge reads; data == NULL where there is none.
- * Source: developer.moneybird.com, "Payload", 2026.
- */
-struct reading {
-    struct bytes action, entity_type, entity_id;
-};
-
-static struct reading read_members(struct bytes element)
+/* By the event's name, or by the class in a push from before 2019, which has no action.
+ * Source: developer.moneybird.com, "Payload", 2026. */
+static enum status read_meaning(const struct element *element, struct moneybird_meaning *ret)
 {
-    struct reading reading = {.action = {NULL, 0}};
-    struct json_member member;
-    for (size_t at = 0; json_scan_next_member(element, &at, &member);) {
-        if (json_scan_key_is(member.key, "action"))
-            reading.action = member.value;
-        else if (json_scan_key_is(member.key, "entity_type"))
-            reading.entity_type = member.value;
-        else if (json_scan_key_is(member.key, "entity_id"))
-            reading.entity_id = member.value;
-    }
-    return reading;
-}
-
-/* By the event's name, or by the class in a push from before 2019, which has no action. */
-static enum status read_meaning(const struct reading *reading, struct arena *a,
-                                struct moneybird_meaning *ret)
-{
+    struct arena *a = element->arena;
     const char *action, *entity_type;
     *ret = (struct moneybird_meaning){NULL, NULL};
-    enum status status = elements_text(reading->action, a, &action);
+    enum status status = elements_text(elements_value(element, "action"), a, &action);
     if (status == STATUS_OK && action != NULL)
         return events_meaning(action, a, ret);
     if (status == STATUS_OK)
-        status = elements_text(reading->entity_type, a, &entity_type);
+        status = elements_text(elements_value(element, "entity_type"), a, &entity_type);
     if (status == STATUS_OK && entity_type != NULL)
         return events_meaning_of_class(entity_type, a, ret);
     return status;
@@ -178,24 +159,30 @@ static enum status write_head(const struct event *ev, struct bytes entity_id, st
     return *ret == NULL ? STATUS_NOMEM : STATUS_OK;
 }
 
-static enum status complete(struct event *ev, struct unified_change change, struct arena *a)
+static enum status complete_understood(const struct element *element, struct unified_change change)
 {
-    struct reading reading = read_members(ev->value);
+    struct event *ev = element->event;
+    struct bytes entity_id = elements_value(element, "entity_id");
+    enum status status = elements_id(entity_id, element->arena, &ev->resource_id);
+    if (status == STATUS_OK)
+        status = write_head(ev, entity_id, element->arena, &change.head);
+    return status == STATUS_OK ? unified_value(element, &change) : status;
+}
+
+static enum status complete(const struct element *element, void *change)
+{
     struct moneybird_meaning meaning;
-    enum status status = read_meaning(&reading, a, &meaning);
+    enum status status = read_meaning(element, &meaning);
     if (status != STATUS_OK)
         return status;
     if (meaning.resource == NULL) {
-        elements_refuse(ev, DEAD_LETTER_NO_RESOURCE,
+        elements_refuse(element->event, DEAD_LETTER_NO_RESOURCE,
                         "it has no text \"action\" or \"entity_type\"");
         return STATUS_OK;
     }
-    ev->resource = meaning.resource;
-    ev->event_type = meaning.event_type;
-    status = elements_id(reading.entity_id, a, &ev->resource_id);
-    if (status == STATUS_OK)
-        status = write_head(ev, reading.entity_id, a, &change.head);
-    return status == STATUS_OK ? unified_value(ev->value, &change, a, &ev->value) : status;
+    element->event->resource = meaning.resource;
+    element->event->event_type = meaning.event_type;
+    return complete_understood(element, *(const struct unified_change *)change);
 }
 
 static enum status mask(struct event *ev, const struct route *r, struct arena *a)
@@ -214,14 +201,10 @@ static enum status moneybird_unify(const struct route *r, const struct callback 
                                     unified_tail(r, a)};
     if (change.tail == NULL)
         return STATUS_NOMEM;
-    enum status status = elements_split(cb->body, a, &events);
-    for (size_t i = 0; status == STATUS_OK && i < events.len; i++) {
-        struct event *ev = &events.items[i];
-        if (ev->reason == DEAD_LETTER_NONE)
-            status = complete(ev, change, a);
-        if (status == STATUS_OK && ev->reason != DEAD_LETTER_NONE)
-            status = mask(ev, r, a);
-    }
+    enum status status = elements_split(cb->body, a, complete, &change, &events);
+    for (size_t i = 0; status == STATUS_OK && i < events.len; i++)
+        if (events.items[i].reason != DEAD_LETTER_NONE)
+            status = mask(&events.items[i], r, a);
     if (status == STATUS_OK)
         *ret = events;
     return status;
