@@ -28,7 +28,7 @@ allows() {
 is_libc() {
     case $1 in
     sys/* | netinet/* | arpa/* | net/* | linux/*) return 0 ;;
-    assert.h | ctype.h | dirent.h | errno.h | fcntl.h | fnmatch.h | ftw.h | getopt.h | glob.h | ifaddrs.h) return 0 ;;
+    assert.h | ctype.h | dirent.h | endian.h | errno.h | fcntl.h | fnmatch.h | ftw.h | getopt.h | glob.h | ifaddrs.h) return 0 ;;
     inttypes.h | langinfo.h | libgen.h | limits.h | locale.h | malloc.h | math.h | netdb.h | poll.h) return 0 ;;
     pthread.h | pwd.h | regex.h | sched.h | search.h | semaphore.h | setjmp.h | signal.h | spawn.h | std*.h | string.h) return 0 ;;
     strings.h | sysexits.h | syslog.h | termios.h | threads.h | time.h | uchar.h | unistd.h | wchar.h | float.h) return 0 ;;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# pure_path.sh PROGRAM [--write]: what tests/bench/pure_path.c does with a callback takes no more instructions than
-# tests/bench/pure_path.ceilings says, and 2 %; --write makes the counts of now the ceilings.
+# pure_path.sh PROGRAM [--write]: what tests/bench/pure_path.c does with a callback takes at most 2 % more instructions than
+# tests/bench/pure_path.ceilings says; --write makes the counts of now the ceilings.
 #
 # Counted by callgrind, so neither the machine's load nor its processor matters: valgrind shows a program the same one on
 # every machine with AVX2, without AVX-512 and SHA instructions. Two counts a case: of the program's own code, and with

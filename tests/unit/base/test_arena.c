@@ -66,6 +66,15 @@ static void text_is_printed_whole_or_not_at_all(void **state)
     assert_null(arena_printf(*state, "%100000d", 1));
 }
 
+static void parts_are_joined_with_a_nul_behind_them(void **state)
+{
+    const struct bytes parts[] = {BYTES_LITERAL("ab"), BYTES_LITERAL(""), BYTES_LITERAL("c\0d")};
+    assert_memory_equal(arena_join(*state, parts, 3), "abc\0d", 6);
+    assert_string_equal(arena_join(*state, NULL, 0), "");
+    const struct bytes large = bytes_of("", 100000);
+    assert_null(arena_join(*state, &large, 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, discard)
 
 int main(void)
@@ -73,7 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(memory_is_aligned_and_does_not_overlap), TEST(the_bound_holds_for_all_together),
         TEST(sizes_that_would_overflow_are_refused),  TEST(a_copy_has_a_nul_behind_it),
-        TEST(text_is_printed_whole_or_not_at_all),
+        TEST(text_is_printed_whole_or_not_at_all),    TEST(parts_are_joined_with_a_nul_behind_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,6 +148,92 @@ static void keys_are_compared_by_what_they_spell(void **state)
             fail_msg("%s", rows[i].text);
 }
 
+/* A text is looked at eight bytes at a time. */
+static void a_byte_in_a_string_counts_wherever_it_stands(void **state)
+{
+    (void)state;
+    char text[] = "\"aaaaaaaaaaaaaaaaaaaaaaaaa\"";
+    for (size_t at = 1; at + 2 < sizeof(text); at++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            text[at] = (char)byte;
+            struct bytes bytes = bytes_of(text, sizeof(text) - 1);
+            if (verdict_of(bytes) != verdict_of_jansson(bytes))
+                fail_msg("byte %zu as 0x%02x", at, byte);
+        }
+        text[at] = 'a';
+    }
+}
+
+static void more_keys_than_a_few_are_compared_too(void **state)
+{
+    (void)state;
+    for (unsigned twin = 0; twin < 40; twin++) {
+        char text[512] = "{\"0\":0";
+        size_t len = strlen(text);
+        for (unsigned i = 1; i < 40; i++) {
+            len += (size_t)snprintf(text + len, sizeof(text) - len, ",\"%u\":%u", i, i);
+            snprintf(text + len, sizeof(text) - len, ",\"%u\":0}", twin);
+            if (verdict_of(bytes_of_text(text)) !=
+                (twin <= i ? JSON_DUPLICATE_KEYS : JSON_WELL_FORMED))
+                fail_msg("%s", text);
+        }
+    }
+}
+
+static void assert_bytes(struct bytes bytes, const char *text)
+{
+    assert_int_equal(bytes.len, strlen(text));
+    assert_memory_equal(bytes.data, text, bytes.len);
+}
+
+static void the_members_of_the_value_are_told(void **state)
+{
+    (void)state;
+    CLEANUP(arena_free_scoped) struct arena *a = arena_new(1 << 20);
+    CLEANUP(json_scan_done) struct json_scan scan;
+    enum json_verdict verdict;
+    struct bytes value;
+    size_t len;
+    json_scan_init(
+        &scan,
+        BYTES_LITERAL(" { \"a\\u0062\" : [ {\"x\":1} ] ,\"c\":{\"d\":{}} , \"\":-1 } [{}] {}"), a);
+    assert_int_equal(json_scan_value(&scan, &verdict, &value), STATUS_OK);
+    const struct json_named *named = json_scan_named(&scan, &len);
+    assert_int_equal(len, 3);
+    assert_bytes(named[0].name, "ab");
+    assert_bytes(named[0].value, "[ {\"x\":1} ]");
+    assert_bytes(named[0].whole, "\"a\\u0062\" : [ {\"x\":1} ]");
+    assert_bytes(named[1].name, "c");
+    assert_bytes(named[1].whole, "\"c\":{\"d\":{}}");
+    assert_bytes(named[2].name, "");
+    assert_bytes(named[2].value, "-1");
+    for (size_t i = 0; i < 2; i++) { /* an array has none, nor has an empty object */
+        assert_int_equal(json_scan_value(&scan, &verdict, &value), STATUS_OK);
+        assert_int_equal(verdict, JSON_WELL_FORMED);
+        json_scan_named(&scan, &len);
+        assert_int_equal(len, 0);
+    }
+}
+
+static void a_malformed_value_has_no_members(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{\"a\":1,\"b\"", "{\"a\":1,\"b\":", "{\"a\":1,\"b\":]",
+                                        "{\"a\":1,"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        CLEANUP(arena_free_scoped) struct arena *a = arena_new(1 << 20);
+        CLEANUP(json_scan_done) struct json_scan scan;
+        enum json_verdict verdict;
+        struct bytes value;
+        size_t len;
+        json_scan_init(&scan, bytes_of_text(texts[i]), a);
+        assert_int_equal(json_scan_value(&scan, &verdict, &value), STATUS_OK);
+        assert_int_equal(verdict, JSON_MALFORMED);
+        json_scan_named(&scan, &len);
+        assert_int_equal(len, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +241,10 @@ int main(void)
         cmocka_unit_test(each_single_byte_change_is_judged_as_jansson_judges_it),
         cmocka_unit_test(json_that_jansson_refuses_is_json_all_the_same),
         cmocka_unit_test(keys_are_compared_by_what_they_spell),
+        cmocka_unit_test(a_byte_in_a_string_counts_wherever_it_stands),
+        cmocka_unit_test(more_keys_than_a_few_are_compared_too),
+        cmocka_unit_test(the_members_of_the_value_are_told),
+        cmocka_unit_test(a_malformed_value_has_no_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
