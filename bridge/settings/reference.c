@@ -157,10 +157,9 @@ static json_t *enum_schema(const struct setting *row)
 
 static json_t *topic_schema(const struct setting *row)
 {
-    char pattern[64];
-    snprintf(pattern, sizeof(pattern), "^(?!\\.{1,2}$)[a-zA-Z0-9._-]{%d,%d}$", (int)row->min,
-             (int)row->max);
-    return text_schema(pattern);
+    const char *pattern = row->min == 0 ? "^(|" SCHEMA_TOPIC ")$" : "^(" SCHEMA_TOPIC ")$";
+    return json_pack("{s:s,s:s,s:I}", "type", "string", "pattern", pattern, "maxLength",
+                     (json_int_t)row->max);
 }
 
 /* "*_cb" is the pattern "_cb$". */

@@ -49,7 +49,7 @@ const struct field route_fields_table[] = {
                  FIELD_ID_EXPECTATION, "Whose accounting system it is: the records' account."},
     [EVENT] = {"event", FIELD_TEXT, false, field_is_name, FIELD_NAME_PATTERN,
                FIELD_NAME_EXPECTATION, "The event type subscribed to. Default: all."},
-    [PATH] = {"path", FIELD_TEXT, true, path_is_valid, "^/in/[^ ?#%\\\\]{1,1020}$",
+    [PATH] = {"path", FIELD_TEXT, true, path_is_valid, "^/in/[^ ?#%\\\\]{1,1000}[^ ?#%\\\\]{0,20}$",
               "a decoded path that begins with /in/, without space, %, ?, # and \\",
               "The path of the callback URL, compared exactly after decoding."},
     [PREVIOUS_SECRET_FILE] = {"previous_secret_file", FIELD_PATH, false, NULL, NULL, "a path",
