@@ -5,6 +5,7 @@
 #include "bridge/app/configuration.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
+#include "bridge/cli/invocation_settings.h"
 #include "bridge/cli/output.h"
 #include "bridge/cli/topic_survey.h"
 
@@ -68,7 +69,8 @@ static enum exit_code check_run(const struct invocation *in)
     buf_init(&told, OUTPUT_MAX);
     buf_init(&verdict, OUTPUT_MAX);
     const char *file = invocation_config(in);
-    enum status status = configuration_load(file, SETTINGS_ALL, &configuration, &problems);
+    enum status status =
+        configuration_load(file, invocation_process(in), &configuration, &problems);
     if (status == STATUS_NOMEM)
         return output_out_of_memory();
     const struct settings *s = configuration.settings;
@@ -92,6 +94,7 @@ static enum exit_code check_run(const struct invocation *in)
 }
 
 static const struct command_option check_options[] = {
+    INVOCATION_PROCESS_OPTION,
     {"online", NULL, "Also ask the Kafka cluster whether its topics are as they should be."},
     {0},
 };
@@ -110,6 +113,7 @@ const struct command check_command = {
         "--online nothing is called: it runs anywhere the files are, in a pipeline for one.",
     .options = check_options,
     .examples = "  $ maesn-bridge check --config config/bridge.yaml\n"
+                "  $ kubectl exec POD -- /usr/bin/maesn-bridge check --process ingress\n"
                 "  $ maesn-bridge check --output json | jq '.problems[].text'",
     .exit_codes =
         (const struct exit_meaning[]){

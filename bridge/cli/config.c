@@ -14,7 +14,7 @@ static enum exit_code print_run(const struct invocation *in)
     CLEANUP(configuration_done) struct configuration configuration;
     CLEANUP(buf_done) struct buf text;
     buf_init(&text, OUTPUT_MAX);
-    enum status status = invocation_settings(in, SETTINGS_ALL, &configuration);
+    enum status status = invocation_settings(in, invocation_process(in), &configuration);
     if (status != STATUS_OK)
         return exit_code_of_status(status);
     const struct settings *s = configuration.settings;
@@ -27,6 +27,11 @@ static enum exit_code print_run(const struct invocation *in)
     return output_write(stdout, &text);
 }
 
+static const struct command_option print_options[] = {
+    INVOCATION_PROCESS_OPTION,
+    {0},
+};
+
 const struct command config_print_command = {
     .name = "config print",
     .operands = "",
@@ -35,6 +40,7 @@ const struct command config_print_command = {
         "Prints every setting as YAML, with its default where the file says nothing. A comment\n"
         "tells the origin: \"default\", or the file and the line. Values of librdkafka properties\n"
         "whose names tell of a password, secret, key or token are masked.",
+    .options = print_options,
     .examples = "  $ maesn-bridge config print --config config/bridge.yaml\n"
                 "  $ maesn-bridge config print --output json | jq '.\"kafka.brokers\".value'",
     .exit_codes =

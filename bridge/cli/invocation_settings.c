@@ -1,9 +1,18 @@
 #include "bridge/cli/invocation_settings.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "bridge/base/scoped.h"
 #include "bridge/cli/output.h"
+
+enum settings_process invocation_process(const struct invocation *in)
+{
+    const char *process = invocation_value(in, "process");
+    if (process == NULL)
+        return SETTINGS_ALL;
+    return strcmp(process, "ingress") == 0 ? SETTINGS_INGRESS : SETTINGS_RECONCILER;
+}
 
 enum status invocation_settings(const struct invocation *in, enum settings_process process,
                                 struct configuration *ret)

@@ -186,6 +186,37 @@ def test_verify_says_whether_and_why_a_captured_request_fails(tmp_path, signatur
     assert secret_text not in done.stdout + done.stderr
 
 
+BOTH = """
+kafka: {brokers: "localhost:9092"}
+public_base_url: https://hooks.example.com
+keyring_file: secrets/keys
+route_key_file: secrets/keys
+maesn: {api_key_file: secrets/api-key}
+"""
+
+
+def test_check_and_print_of_one_process_read_its_files_and_not_the_others(directory):
+    directory.write("bridge.yaml", BOTH)
+    directory.write("secrets/keys", "a:" + "1" * 64 + "\n")
+    (directory.path / "accounts.d").mkdir()
+    directory.write("accounts.d/accounts.yaml", "accounts: [{id: a, system: xero, account_key_file: ../secrets/a-key, subscriptions: all}]\n")
+
+    def missed(*process):
+        """The keys whose files are missed, by `check`; `config print` is of its opinion."""
+        done = run("check", "--config", directory.file, "--output", "json", *process)
+        found = {problem["key"] for problem in json.loads(done.stdout)["problems"] if "No such file" in problem["text"]}
+        assert done.returncode == run("config", "print", "--config", directory.file, *process).returncode == (78 if found else 0), done.stderr
+        return found
+
+    reconcilers, ingress = {"maesn.api_key_file", "accounts[0].account_key_file"}, {"routes[0].secret_file"}
+    assert missed("--process", "ingress") == set()
+    assert missed("--process", "reconciler") == missed() == reconcilers
+    (directory.path / "secrets/acme-xero").unlink()
+    assert missed("--process", "ingress") == ingress
+    assert missed("--process", "reconciler") == reconcilers
+    assert missed() == reconcilers | ingress
+
+
 def test_check_tells_a_program_its_findings_as_json(directory):
     directory.write("bridge.yaml", BRIDGE + "formt: binary\n")
     done = run("check", "--config", directory.file, "--output", "json")
