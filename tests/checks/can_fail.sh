@@ -112,6 +112,7 @@ differs "$reference" config/bridge.schema.json '0,/"minimum": [0-9]+/s//"minimum
 differs "$reference" config/routes.schema.json 's/"secret_file"/"secret"/' 'config/routes.schema.json is out of date'
 differs "$reference" config/accounts.schema.json 's/"subscriptions"/"webhooks"/' 'config/accounts.schema.json is out of date'
 differs "$reference" $chart/files/topics.yaml 's/604800000/604800001/' 'files/topics.yaml is out of date'
+differs "$reference" $chart/values.schema.json 's/"maximum": 60000,/"maximum": 60001,/' 'values.schema.json is out of date'
 differs "$reference" deploy/asyncapi.yaml 's/retention\.ms: 1209600000/retention.ms: 1209600001/' 'asyncapi.yaml is out of date'
 differs "$reference" deploy/asyncapi.yaml 's/address: maesn\.invoice/address: maesn.invoices/' 'asyncapi.yaml is out of date'
 differs "$reference" deploy/asyncapi.yaml 's/partitions: 6/partitions: 7/' 'asyncapi.yaml is out of date'

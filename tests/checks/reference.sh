@@ -1,6 +1,7 @@
 #!/bin/bash
-# reference.sh BINARY [ROOT]: config/REFERENCE.md, the JSON Schemas, and the topics of the chart and of the contract are what
-# the program prints, and it accepts the example. reference.sh --write BINARY writes them anew.
+# reference.sh BINARY [ROOT]: config/REFERENCE.md, the JSON Schemas, also those in the schema of the chart's values, and the topics
+# of the chart and of the contract are what the program prints, and it accepts the example. reference.sh --write BINARY writes
+# them anew.
 set -euo pipefail
 
 write=
@@ -35,11 +36,26 @@ contract() {
   sed -n '/^  messageTraits:$/,$p' deploy/asyncapi.yaml
 }
 
+# definition NAME FORMAT: a schema as a part of another. Its dialect goes: what is used of it is the same in draft 7, which Helm 3
+# knows.
+definition() {
+  printf '    "%s": ' "$1"
+  "$binary" config reference --format "$2" | sed -e '/^  "\$schema":/d' -e '/^  "title":/d' -e '2,$s/^/    /'
+}
+
+# The chart's values: what stands before the definitions is written by hand. Copies, since Helm reads no other file.
+values() {
+  sed '/^  "definitions": {$/q' deploy/helm/maesn-bridge/values.schema.json
+  { definition bridge schema && definition routes routes-schema && definition accounts accounts-schema; } | sed '$!s/^    }$/    },/'
+  printf '  }\n}\n'
+}
+
 same_as config/REFERENCE.md markdown
 same_as config/bridge.schema.json schema
 same_as config/routes.schema.json routes-schema
 same_as config/accounts.schema.json accounts-schema
 same_as deploy/helm/maesn-bridge/files/topics.yaml topics
 holds deploy/asyncapi.yaml < <(contract)
+holds deploy/helm/maesn-bridge/values.schema.json < <(values)
 "$binary" check --config config/bridge.yaml || failed=1
 exit "$failed"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shlex
 import subprocess
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from harness import consumers, wait
+from harness.bridge import run
 from harness.composition import Composition
 from harness.environment import BINARY, CACHE, ROOT
 from harness.kafka import java
@@ -74,6 +76,27 @@ def test_everything_but_grafana_is_started_and_healthy(composition):
     assert set(SERVICES) - set(composition.services) == {"grafana"}
     for name, service in composition.services.items():
         composition.await_condition(name, "service_healthy" if "healthcheck" in service else "service_completed_successfully")
+
+
+@pytest.mark.parametrize("name, process", [("topics", "ingress"), ("ingress", "ingress"), ("reconciler", "reconciler")])
+def test_a_service_has_the_secrets_that_its_process_reads_and_no_other(composition, name, process):
+    file = f"{composition.root(name)}/etc/maesn-bridge/bridge.yaml"
+
+    def problems():
+        return json.loads(run("check", "--config", file, "--process", process, "--output", "json").stdout)["problems"]
+
+    def is_missed(secret):
+        held = pathlib.Path(f"{composition.root(name)}/run/secrets/{secret}")
+        text = held.read_text()
+        held.unlink()
+        try:
+            return any(str(held) in problem["text"] for problem in problems())
+        finally:
+            held.write_text(text)
+
+    secrets = SERVICES[name]["secrets"]
+    assert [problem for problem in problems() if problem["severity"] == "error"] == []
+    assert [secret for secret in secrets if not is_missed(secret)] == []
 
 
 def test_a_signed_callback_is_a_record_that_this_machine_can_read(composition):

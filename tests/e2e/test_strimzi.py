@@ -23,7 +23,8 @@ from harness.sender import encode, event, post
 from test_contract import INTERNAL, channels, planned_topics
 
 PROBE = route("probe", path="/in/maesn/probe/by-hand", resource="PROBE", secret_file="../secrets/acme-xero")
-VALUES = {"routes": [PROBE],
+VALUES = {"routes": [PROBE], "config": {"public_base_url": "https://hooks.example.com"},
+          "secrets": [{"name": "keys", "for": ["ingress", "reconciler"]}],
           "strimzi": {"cluster": "events", "topics": {"enabled": True},
                       "users": {"enabled": True, "consumers": [{"name": "billing", "topics": ["maesn.invoice"]}, {"name": "reports"}]}}}
 
@@ -70,7 +71,7 @@ def test_topics_partitions_and_retention_are_those_of_topics_apply_and_of_the_co
 
 
 def test_names_follow_the_configuration():
-    named = {"config": {"topics": {"template": "acme_Hooks.{resource}", "dead_letter": "acme.lost", "registry": ""}}}
+    named = {"config": {"topics": {"template": "acme_Hooks.{resource}", "dead_letter": "acme.lost", "registry": ""}}, "reconciler": {"enabled": False}}
     assert {"acme_Hooks.invoice", "acme.lost", "acme.lost.replayed", "maesn.other"} <= set(topics(named))
     assert not {"maesn.bridge.registry", "maesn.bridge.accounts", "maesn.bridge.activity"} & set(topics(named))
     assert "acme-hooks.invoice" in {t["metadata"]["name"] for t in helm.render(merged(VALUES, named), "KafkaTopic")}

@@ -8,24 +8,30 @@ import yaml
 from harness.environment import CACHE, ROOT
 
 CHART = ROOT / "deploy/helm/maesn-bridge"
-HELM = CACHE / "kube/helm"
+HELM, HELM3 = CACHE / "kube/helm", CACHE / "kube/helm3"
 
 
 @functools.cache
-def _template(values, release, namespace):
+def _run(values, helm, *arguments):
     """Of the values' text."""
-    return subprocess.run([str(HELM), "template", release, str(CHART), "--namespace", namespace, "--values", "-"], input=values,
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run([str(helm), *arguments, str(CHART), "--values", "-"], input=values, capture_output=True, text=True, timeout=60)
 
 
-def template(values, release="bridge", namespace="webhooks", fails=False):
+def template(values, release="bridge", namespace="webhooks", fails=False, helm=HELM):
     """The text of every manifest; with fails=True what Helm has against the values."""
-    done = _template(yaml.safe_dump(values), release, namespace)
+    done = _run(yaml.safe_dump(values), helm, "template", release, "--namespace", namespace)
     if fails:
         assert done.returncode != 0, "Helm takes the values"
         return done.stderr
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def notes(values):
+    """What Helm says after an installation."""
+    done = _run(yaml.safe_dump(values), HELM, "install", "bridge", "--namespace", "webhooks", "--dry-run=client")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\nNOTES:\n")[1]
 
 
 def render(values, kind=None, **more):

@@ -62,9 +62,11 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version }}
 {{- if .Values.ingress.spool.enabled -}}
 {{- $_ := set $defaults "spool" (dict "max_bytes" (include "maesn-bridge.spoolBytes" . | int64)) -}}
 {{- end -}}
-{{- if and .Values.reconciler.enabled .Values.secrets -}}
+{{- if and .Values.secrets (include "maesn-bridge.topics" . | fromYaml).names.registry -}}
 {{- $_ := set $defaults "route_key_file" "/etc/maesn-bridge/secrets/route-key" -}}
 {{- $_ := set $defaults "keyring_file" "/etc/maesn-bridge/secrets/keyring" -}}
+{{- end -}}
+{{- if and .Values.secrets .Values.reconciler.enabled -}}
 {{- $_ := set $defaults "maesn" (dict "api_key_file" "/etc/maesn-bridge/secrets/maesn-api-key") -}}
 {{- end -}}
 {{- $follows := dict
@@ -162,13 +164,7 @@ volumes:
   - name: secrets
     projected:
       defaultMode: 0440
-      sources: {{ if not (or $.Values.secrets $.Values.strimzi.users.enabled) }}[]{{ end }}
-        {{- with include "maesn-bridge.kafkaUserSecrets" . }}
-        {{- . | nindent 8 }}
-        {{- end }}
-        {{- range $.Values.secrets }}
-        - secret: {{ toYaml . | nindent 12 }}
-        {{- end }}
+      sources: {{- include "maesn-bridge.secretSources" . | nindent 8 }}
 {{- end -}}
 
 {{/* The container: (list $ component admin-port). */}}

@@ -1,6 +1,12 @@
+{{/* What the public port speaks: https with a certificate of its own. */}}
+{{- define "maesn-bridge.scheme" -}}
+{{- ternary "https" "http" (not (empty (default dict (default dict .Values.config.ingress).tls).certificate_file)) -}}
+{{- end -}}
+
 {{/* Where the test event goes. */}}
 {{- define "maesn-bridge.probeUrl" -}}
-{{- $service := printf "http://%s-ingress.%s.svc:%d" (include "maesn-bridge.fullname" .) .Release.Namespace (int .Values.ingress.service.port) -}}
+{{- $scheme := include "maesn-bridge.scheme" . -}}
+{{- $service := printf "%s://%s-ingress.%s.svc:%d" $scheme (include "maesn-bridge.fullname" .) .Release.Namespace (int .Values.ingress.service.port) -}}
 {{- default (default $service .Values.config.public_base_url) .Values.probe.url -}}
 {{- end -}}
 

@@ -74,7 +74,9 @@ the resource nobody knows its topics: `prefix` is what they begin with. */}}
 
 {{/* What `maesn-bridge probe` may do: read its own event. */}}
 {{- define "maesn-bridge.acls.probe" -}}
-{{- include "maesn-bridge.acl" (list "topic" (include "maesn-bridge.topics" . | fromYaml).probe "literal" "Read") -}}
+{{- with (include "maesn-bridge.topics" . | fromYaml).probe -}}
+{{- include "maesn-bridge.acl" (list "topic" . "literal" "Read") -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where the processes find what Strimzi makes for their users: (list $ "ingress") */}}
