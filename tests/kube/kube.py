@@ -1,5 +1,6 @@
 """What the tests do with a cluster: kubectl, helm, and the release under test."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -18,7 +19,7 @@ CHART = ROOT / "deploy/helm/maesn-bridge"
 IMAGE = {"repository": "localhost/maesn-bridge", "tag": "latest", "pullPolicy": "Never"}
 # What `render` lays its values over.
 BASE = {"image": IMAGE, "config": {"kafka": {"brokers": "kafka:9092"}, "public_base_url": "https://hooks.example.com"},
-        "secrets": [{"name": "bridge-secrets"}]}
+        "secrets": [{"name": "bridge-secrets", "for": ["ingress", "reconciler"]}]}
 
 
 def call(*command, stdin=None, seconds=180, fails=False):
@@ -57,6 +58,13 @@ def refusal(manifest, namespace):
     return done.stderr if done.returncode != 0 or "Warning" in done.stderr else ""
 
 
+@functools.cache
+def kinds():
+    """Those that the API server keeps in namespaces, as kubectl names them: {"services", "ingresses.networking.k8s.io", ...}."""
+    known = kubectl("api-resources", "--namespaced", "--verbs=list,delete", "--output", "name").split()
+    return {kind for kind in known if kind.split(".")[0] != "events"}
+
+
 class Namespace:
     """One that admits only pods that keep to the standard `restricted`."""
 
@@ -64,17 +72,16 @@ class Namespace:
         self.name = name
         labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
         apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-        wait.until(lambda: kubectl("--namespace", name, "get", "serviceaccount", "default", fails=True).returncode == 0, 30,
-                   "the namespace has its service account")
+        own = ["serviceaccount/default", "configmap/kube-root-ca.crt"]
+        wait.until(lambda: kubectl("--namespace", name, "get", *own, fails=True).returncode == 0, 30, f"the namespace has {own}")
 
     def secret(self, name, **files):
         apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": self.name},
                "stringData": {key.replace("_", "-"): value for key, value in files.items()}})
 
     def objects(self):
-        """Everything a release could leave behind, as kind/name."""
-        kinds = "all,configmaps,secrets,serviceaccounts,persistentvolumeclaims,poddisruptionbudgets,networkpolicies"
-        return set(kubectl("--namespace", self.name, "get", kinds, "--output", "name").split())
+        """Everything in it, whatever its kind, as kind/name; but for events, which the API server forgets by itself."""
+        return set(kubectl("--namespace", self.name, "get", ",".join(sorted(kinds())), "--output", "name").split())
 
 
 class Pod:
@@ -108,6 +115,11 @@ class Pod:
         """The ids of the bridge's processes in it."""
         return [int(entry.name) for entry in pathlib.Path("/proc").glob("[0-9]*")
                 if _read(entry / "comm") == "maesn-bridge\n" and self.uid in _read(entry / "cgroup")]
+
+    def files(self, directory):
+        """The names of the files in a mounted directory of its container."""
+        [process] = self.processes()
+        return {entry.name for entry in pathlib.Path(f"/proc/{process}/root{directory}").iterdir() if not entry.name.startswith("..")}
 
     def execute(self, *command):
         """Runs a command in its container; its standard output."""

@@ -1,12 +1,14 @@
 """What the chart renders is what an API server accepts, without a warning, whatever the values; and what is wrong is caught."""
 
-import os
-import pathlib
+import json
 import re
 
+import jsonschema
 import pytest
 import yaml
 
+from conftest import PROBE_ROUTE
+from harness.bridge import merged
 from harness.environment import ROOT
 from kube import CHART, Namespace, call, kubectl, refusal, render
 from restricted import broken, pod_specs
@@ -19,11 +21,20 @@ HPA = {"autoscaling": {"hpa": {"enabled": True}}}
 KEDA = {"autoscaling": {"keda": {"enabled": True, "prometheusServerAddress": "http://prometheus:9090"}}}
 SPOOL = {"ingress": {"spool": {"enabled": True}}}
 ROUTE = {"path": "/in/maesn/a/b", "provider": "maesn", "account": "a", "system": "xero", "secret_file": "/etc/maesn-bridge/secrets/a"}
+STATIC = {"reconciler": {"enabled": False}, "config": {"topics": {"registry": ""}}}
+TLS = {"config": {"ingress": {"tls": {"certificate_file": "/etc/maesn-bridge/secrets/tls.crt", "key_file": "/etc/maesn-bridge/secrets/tls.key"}}}}
+MONITORING = {"monitoring": {name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "dashboard")}}
+INGRESS = {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com"}}}
+GATEWAY = {"exposure": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
+TOPICS = {"strimzi": {"cluster": "events", "topics": {"enabled": True}}}
+USERS = {"strimzi": {"cluster": "events", "users": {"enabled": True}}}
+STRIMZI = merged(TOPICS, merged(USERS, {"strimzi": {"users": {"consumers": [{"name": "billing", "topics": ["maesn.invoice"]}, {"name": "reports"}]}}}))
 
 PERMUTATIONS = {
     "the defaults": {},
-    "no secrets": {"secrets": []},
-    "static routes only": {"reconciler": {"enabled": False}, "config": {"topics": {"registry": ""}}, "routes": [ROUTE]},
+    "static routes only": {**STATIC, "routes": [ROUTE]},
+    "no secrets": {**STATIC, "secrets": []},
+    "no reconciler beside a registry": {"reconciler": {"enabled": False}},
     "accounts": {"accounts": [{"id": "a", "system": "xero", "account_key_file": "/etc/maesn-bridge/secrets/a", "subscriptions": "all"}]},
     "one replica": {"ingress": {"replicas": 1}},
     "no replica": {"ingress": {"replicas": 0}, "reconciler": {"replicas": 0}},
@@ -42,7 +53,11 @@ PERMUTATIONS = {
     "names": {"nameOverride": "hooks", "fullnameOverride": "the-bridge"},
     "a long name": {"fullnameOverride": "x" * 80},
     "common labels": {"commonLabels": {"team": "billing"}},
-    "secrets with items": {"secrets": [{"name": "a", "items": [{"key": "password", "path": "kafka-password"}]}, {"name": "b", "optional": True}]},
+    "secrets with items": {"secrets": [{"name": "a", "for": ["ingress"], "items": [{"key": "password", "path": "kafka-password"}]},
+                                       {"name": "b", "for": ["ingress", "reconciler"], "optional": True}]},
+    "a Secret in parts": {"secrets": [
+        {"name": "a", "for": ["ingress"], "items": [{"key": "route-key", "path": "route-key"}, {"key": "keyring", "path": "keyring"}]},
+        {"name": "a", "for": ["reconciler"]}]},
     "placement": {"ingress": PODS, "reconciler": PODS},
     "resources": {"ingress": {"resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}}},
     "a load balancer": {"ingress": {"service": {"type": "LoadBalancer", "port": 443, "annotations": {"a": "b"}}}},
@@ -60,24 +75,25 @@ PERMUTATIONS = {
     "a pod monitor": {"monitoring": {"podMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}}}},
     "alerts": {"monitoring": {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}},
     "a dashboard": {"monitoring": {"dashboard": {"enabled": True, "labels": {"find_me": "yes"}, "annotations": {"grafana_folder": "Webhooks"}}}},
-    "TLS of its own": {"config": {"ingress": {"tls": {"certificate_file": "/etc/maesn-bridge/secrets/tls.crt",
-                                                      "key_file": "/etc/maesn-bridge/secrets/tls.key"}}}},
-    "an ingress": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com"}}},
+    "TLS of its own": TLS,
+    "brokers of many ports": {"config": {"kafka": {"brokers": "a:9092,SSL://b:29093,[::1]:443"}}},
+    "providers elsewhere": {"config": {"maesn": {"base_url": "https://proxy:8443/maesn"}}},
+    "an ingress": INGRESS,
     "an ingress with TLS": {"exposure": {"ingress": {"enabled": True, "host": "hooks.example.com", "className": "nginx",
                                                      "annotations": {"a": "b"}, "tlsSecretName": "tls"}}},
     "a gateway": {"exposure": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["hooks.example.com"]}}},
-    "everything at once": {**SPOOL, **KEDA, "reconciler": {"replicas": 3}, "monitoring": {"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
-                           "exposure": {"ingress": {"enabled": True, "host": "a.example"},
-                                        "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}},
+    "Strimzi's topics": TOPICS,
+    "Strimzi's topics, few and small": merged(TOPICS, {"strimzi": {"topics": {"partitions": 1, "replicas": 1}}}),
+    "Strimzi's users": USERS,
+    "Strimzi's users of an ingress alone": merged(USERS, STATIC),
+    "Strimzi's users of topics that nobody knows": merged(USERS, {"config": {"topics": {"template": "events.{account}.{resource}"}}}),
+    "Strimzi with consumers and the probe": {**STRIMZI, "routes": [PROBE_ROUTE]},
+    "Strimzi with other names": merged(STRIMZI, {"config": {"topics": {"template": "Acme_{resource}", "registry": "acme.registry"}}}),
+    "everything at once, with an Ingress": {**SPOOL, **HPA, **INGRESS, **MONITORING, **STRIMZI, "reconciler": {"replicas": 3},
+                                            "routes": [PROBE_ROUTE], "probe": {"schedule": "@daily"}},
+    "everything at once, with a gateway": {**SPOOL, **KEDA, **GATEWAY, **MONITORING, **STRIMZI, "reconciler": {"replicas": 3},
+                                           "routes": [PROBE_ROUTE], "probe": {"schedule": "@daily"}},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def custom_resources():
-    directory = pathlib.Path(os.environ["CUSTOM_RESOURCES"])
-    for file in directory.glob("*.yaml"):
-        kubectl("apply", "--server-side", "--filename", file)
-    kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=30s")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +128,19 @@ def nested(key, value):
     return value
 
 
+SCHEMA = json.loads((ROOT / "config/bridge.schema.json").read_text())
+ANYTHING = ["changed", "changed:1", "https://changed", True, 7, 77, 7777, 100_000, 2_000_000, ["https://changed"], {"changed": 1}, {"changed": {}}]
+
+
+def other_value(key):
+    """One that the setting may have, and the values here do not set."""
+    schema = SCHEMA
+    for name in key.split("."):
+        schema = schema["properties"][name]
+    judge = jsonschema.Draft202012Validator(schema)
+    return next(value for value in [*schema.get("enum", []), *ANYTHING] if judge.is_valid(value))
+
+
 def checksums(manifest):
     """Of each process: another one restarts it."""
     workloads = [d for d in yaml.safe_load_all(manifest) if d and d["kind"] in ("Deployment", "StatefulSet")]
@@ -120,12 +149,13 @@ def checksums(manifest):
 
 
 def test_a_changed_setting_restarts_the_processes_that_use_it_unless_they_read_it_again():
-    before = checksums(render(SPOOL))
+    base = merged(SPOOL, TLS)
+    before = checksums(render(base))
     judged = 0
     for key, users, is_reloaded in settings():
-        rendered = render({**SPOOL, "config": nested(key, "changed")}, fails=True)
+        rendered = render(merged(base, {"config": nested(key, other_value(key))}), fails=True)
         if rendered.returncode != 0:
-            assert f"config.{key}: the chart sets it" in rendered.stderr
+            assert f"config.{key}: the chart sets it" in rendered.stderr, rendered.stderr
             continue
         after = checksums(rendered.stdout)
         assert {name for name in before if after[name] != before[name]} == (set() if is_reloaded else users), key
@@ -143,6 +173,11 @@ WRONG_VALUES = {
     "a key misspelt": {"ingress": {"replica": 2}},
     "text for a number": {"ingress": {"replicas": "two"}},
     "a size without a unit": {"ingress": {"spool": {"enabled": True, "size": "large"}}},
+    "a setting misspelt": {"config": {"ingress": {"deadlinems": 1000}}},
+    "exposed twice": merged(INGRESS, GATEWAY),
+    "a Secret for nobody": {"secrets": [{"name": "a"}]},
+    "no keys": {"secrets": []},
+    "topics without a cluster": {"strimzi": {"topics": {"enabled": True}}},
     "two autoscalers": {**HPA, "autoscaling": {**HPA["autoscaling"], **KEDA["autoscaling"]}},
     "an autoscaler without its Prometheus": {"autoscaling": {"keda": {"enabled": True}}},
     "an ingress without a host": {"exposure": {"ingress": {"enabled": True}}},
@@ -159,7 +194,7 @@ def test_helm_refuses_wrong_values(values):
     assert render(values, fails=True).returncode != 0
 
 
-# What a chart like this could render by mistake; each is a change of a manifest that was right.
+# What a chart like this could render by mistake; each is a change of a manifest that was right, that of the values behind it.
 MUTATIONS = {
     "a misspelt field": ("replicas: 2", "replica: 2"),
     "a field of the wrong type": ("minReadySeconds: 5", "minReadySeconds: soon"),
@@ -177,13 +212,26 @@ MUTATIONS = {
     "a pause before the end that is longer than the grace": ("livenessProbe:", "lifecycle: {preStop: {sleep: {seconds: 600}}}\n          livenessProbe:"),
     "a grace below zero": ("            terminationGracePeriodSeconds: 10", "            terminationGracePeriodSeconds: -10"),
     "an unknown probe": ("livenessProbe:", "aliveProbe:"),
-    "an autoscaler upside down": ("maxReplicas: 10", "maxReplicas: 1"),
+    "an autoscaler upside down": ("maxReplicas: 10", "maxReplicas: 1", HPA),
+    "a misspelt field of a ScaledObject": ("minReplicaCount:", "minimumReplicaCount:", KEDA),
+    "a trigger of a ScaledObject that says nothing": ("type: prometheus", "tipe: prometheus", KEDA),
+    "a misspelt field of an HTTPRoute": ("parentRefs:", "parents:", GATEWAY),
+    "an unknown match of an HTTPRoute": ("type: PathPrefix", "type: Prefix", GATEWAY),
+    "a misspelt field of an Ingress": ("pathType:", "type:", INGRESS),
+    "a misspelt field of a PodMonitor": ("podTargetLabels:", "targetLabels:", MONITORING),
+    "an interval of a PodMonitor that is none": ("interval: 30s", "interval: soon", MONITORING),
+    "a misspelt field of a PrometheusRule": ("- alert:", "- alarm:", MONITORING),
+    "a misspelt field of a KafkaTopic": ("  partitions: 6", "  partition: 6", TOPICS),
+    "text for a KafkaTopic's number": ("  partitions: 6", "  partitions: many", TOPICS),
+    "a misspelt field of a KafkaUser": ("patternType:", "pattern:", USERS),
+    "an unknown operation of a KafkaUser": ("operations: [Write]", "operations: [Wirte]", USERS),
+    "an unknown kind of a KafkaUser's resource": ("type: transactionalId", "type: transactional-id", USERS),
 }
 
 
-@pytest.mark.parametrize("was, becomes", MUTATIONS.values(), ids=MUTATIONS.keys())
-def test_the_api_server_refuses_what_is_wrong_in_a_manifest(was, becomes, namespace):
-    manifest = render({} if "maxReplicas" not in was else HPA)
+@pytest.mark.parametrize("was, becomes, values", [(*mutation, {})[:3] for mutation in MUTATIONS.values()], ids=MUTATIONS.keys())
+def test_the_api_server_refuses_what_is_wrong_in_a_manifest(was, becomes, values, namespace):
+    manifest = render(values)
     assert was in manifest, "the mutation has nothing to change"
     assert refusal(manifest.replace(was, becomes), namespace) != ""
 

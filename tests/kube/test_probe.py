@@ -3,17 +3,12 @@
 import json
 
 import pytest
-import yaml
 
-from conftest import ROUTE
+from conftest import PROBE_ROUTE, ROUTE
 from harness import consumers, wait
 from harness.bridge import SECRET
 from harness.probe import PROBE_SECRET
-from kube import NODE, Namespace, Release, call, get, kubectl
-from test_manifests import refusal, render
-
-PROBE_ROUTE = {**ROUTE, "path": "/in/maesn/probe/by-hand", "account": "probe", "resource": "PROBE",
-               "secret_file": "/etc/maesn-bridge/secrets/probe"}
+from kube import NODE, Namespace, Release, call, get, kubectl, refusal, render
 
 
 @pytest.fixture(scope="module")
@@ -104,16 +99,3 @@ def test_the_api_server_accepts_it_without_a_warning(values, space):
                                    {"account": "Probe"}, {"shedule": "@daily"}, {"schedule": "@daily"}], ids=json.dumps)
 def test_helm_refuses_wrong_values_and_a_schedule_without_a_route(probe):
     assert render({"probe": probe}, fails=True).returncode != 0
-
-
-def test_the_url_is_the_given_one_else_the_public_one_else_the_service():
-    def goes_to(values):
-        [pod] = [d for d in yaml.safe_load_all(render(values)) if d["kind"] == "Pod"]
-        arguments = pod["spec"]["containers"][0]["args"]
-        return arguments[arguments.index("--url") + 1]
-
-    public = {"config": {"public_base_url": "https://hooks.example.com"}}
-    assert goes_to({**public, "probe": {"url": "https://lb.example.com"}}) == "https://lb.example.com"
-    assert goes_to(public) == "https://hooks.example.com"
-    nowhere = {"config": {"public_base_url": ""}, "ingress": {"service": {"port": 8081}}}
-    assert goes_to(nowhere) == "http://bridge-maesn-bridge-ingress.manifests.svc:8081"

@@ -13,7 +13,6 @@ import pytest
 from conftest import ROUTE
 from harness import consumers, wait
 from harness.bridge import PATH, SECRET, merged
-from harness.registry import Registry
 from harness.sender import Connection, request
 from kube import Release, apply, call, kubectl
 from traffic import Traffic, callback
@@ -29,18 +28,14 @@ def test_a_callback_through_the_service_is_in_kafka(kafka, release):
     assert any(b"the-first" in record.value for record in consumers.read_all(kafka, "maesn.invoice"))
 
 
-def test_both_processes_follow_the_registry_and_only_those_are_rolled_that_a_setting_concerns(kafka, namespace, values):
-    topics = Registry(kafka, namespace.name)
-    kafka.create_topics(f"{namespace.name}.accounts", partitions=4, config={"cleanup.policy": "compact"})
-    namespace.secret("bridge-secrets", acme_xero=SECRET, maesn_api_key="api-key", **{n.replace("-", "_"): t for n, t in topics.secrets.items()})
-    both = merged(values, {"reconciler": {"enabled": True, "replicas": 2},
-                           "config": {"topics": {**topics.settings["topics"], "accounts": f"{namespace.name}.accounts"},
-                                      "public_base_url": "https://hooks.example.com"}})
+def test_both_processes_hold_their_own_secrets_and_only_those_are_rolled_that_a_setting_concerns(namespace, both):
     release = Release(namespace).install(both)
     assert callback(release) == 200
-    for component in ("ingress", "reconciler"):
+    held = {"ingress": {"acme-xero", "probe", "route-key", "keyring"}, "reconciler": {"maesn-api-key", "route-key", "keyring"}}
+    for component, secrets in held.items():
         for pod in release.pods(component):
-            pod.execute("/usr/bin/maesn-bridge", "check", "--config", "/etc/maesn-bridge/config/bridge.yaml")
+            pod.execute("/usr/bin/maesn-bridge", "check", "--process", component, "--config", "/etc/maesn-bridge/config/bridge.yaml")
+            assert pod.files("/etc/maesn-bridge/secrets") == secrets
 
     def names(component):
         return {pod.name for pod in release.pods(component)}
@@ -177,23 +172,6 @@ def test_while_the_broker_is_away_no_pod_restarts_or_leaves_the_service(kafka, r
 # --- volumes ------------------------------------------------------------------------------------------------------------
 
 @pytest.fixture
-def volumes(namespace):
-    """The name of a storage class of two volumes, which are directories of the node."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-volumes-"))
-    names = [f"{namespace.name}-{number}" for number in (1, 2)]
-    for name in names:
-        (directory / name).mkdir()
-        apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
-               "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": namespace.name,
-                        "persistentVolumeReclaimPolicy": "Retain", "local": {"path": str(directory / name)},
-                        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
-                            {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]}}}})
-    yield namespace.name
-    kubectl("delete", "persistentvolume", *names, "--wait=false")
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
 def release_with_spool(namespace, values, volumes):
     spool = {"enabled": True, "size": "1Gi", "storageClassName": volumes}
     return Release(namespace).install(merged(values, {"ingress": {"spool": spool}}))
@@ -227,13 +205,3 @@ def test_what_a_spool_holds_survives_its_pod(kafka, release_with_spool):
         broker.sigcont()
     wait.until(lambda: max(spooled()) == 0, 60, "the spools are drained")
     traffic.settle(kafka)
-
-
-def test_an_uninstalled_release_leaves_nothing_but_its_volumes(namespace, values, volumes):
-    before = namespace.objects()
-    spool = {"enabled": True, "size": "1Gi", "storageClassName": volumes}
-    release = Release(namespace, "fleeting").install(merged(values, {"ingress": {"spool": spool}}))
-    assert len(namespace.objects()) > len(before) + 2
-    release.uninstall()
-    claims = {f"persistentvolumeclaim/spool-fleeting-maesn-bridge-ingress-{number}" for number in (0, 1)}
-    wait.until(lambda: namespace.objects() == before | claims, 60, f"nothing is left but {before | claims}")
