@@ -322,10 +322,10 @@ static void close_frame(struct json_scan *s, enum json_verdict *verdict)
 {
     if (is_in_object(s)) {
         size_t first = *innermost(s) >> 1;
-        struct bytes *keys = (struct bytes *)s->keys.data + first;
-        if (has_duplicates(keys, keys_len(s) - first))
+        size_t len = keys_len(s) - first; /* without any, there may be no memory for them */
+        if (len > 1 && has_duplicates((struct bytes *)s->keys.data + first, len))
             worsen(verdict, JSON_DUPLICATE_KEYS);
-        s->keys.len = first * sizeof(*keys);
+        s->keys.len = first * sizeof(struct bytes);
     }
     s->frames.len -= sizeof(uint32_t);
     s->at++;
