@@ -48,6 +48,16 @@ static const char *keep_file(struct problems *p, const char *file)
     return arena_dup(p->arena, bytes_of_text(file));
 }
 
+/* A copy that is one line, whatever a file's author has put into it. */
+static const char *keep_line(struct problems *p, const char *text)
+{
+    char *copy = arena_dup(p->arena, bytes_of_text(text));
+    for (char *at = copy; at != NULL && *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    return copy;
+}
+
 void problems_add(struct problems *p, enum problem_severity severity, struct place place,
                   const char *key, const char *format, ...)
 {
@@ -68,8 +78,7 @@ void problems_add(struct problems *p, enum problem_severity severity, struct pla
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     place.file = keep_file(p, place.file);
-    struct problem problem = {severity, place, arena_dup(p->arena, bytes_of_text(key)),
-                              arena_dup(p->arena, bytes_of_text(text))};
+    struct problem problem = {severity, place, keep_line(p, key), keep_line(p, text)};
     if (place.file == NULL || problem.key == NULL || problem.text == NULL) {
         p->status = STATUS_NOMEM;
         return;

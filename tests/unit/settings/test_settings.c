@@ -64,6 +64,10 @@ static const struct broken broken_settings[] = {
     /* right, but in the wrong place */
     {MINIMUM "brokers: a\n",
      "bridge.yaml:3:1: brokers: unknown key (did you mean \"kafka.brokers\"?)\n"},
+    /* of two lines, and with what a terminal would obey */
+    {MINIMUM "\"a\\nb\": \"\\e[2J\"\n", "bridge.yaml:3:1: a?b: unknown key\n"},
+    {MINIMUM "format: \"\\e[2J\"\n",
+     "bridge.yaml:3:9: format: \"?[2J\", expected binary or structured\n"},
     /* like nothing we know */
     {MINIMUM "frobnicate: 1\n", "bridge.yaml:3:1: frobnicate: unknown key\n"},
     /* a path of keys in one */
