@@ -7,6 +7,7 @@
 
 #include "bridge/app/loop_topic.h"
 #include "bridge/base/scoped.h"
+#include "bridge/registry/record_form.h"
 
 /* How soon it is tried again to take a record for which there was no memory. */
 static const int short_of_memory_ms = 100;
@@ -45,8 +46,12 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     struct reconciler_token_topic *t = ctx;
     if (record->value.data == NULL || record->value.len > event_max)
         return;
-    CLEANUP(json_release)
-    json_t *value = json_loadb((const char *)record->value.data, record->value.len, 0, NULL);
+    CLEANUP(json_release) json_t *value = NULL;
+    enum status status;
+    while ((status = record_form_parse_any("event", record->value, &value, NULL)) == STATUS_NOMEM)
+        poll(NULL, 0, short_of_memory_ms);
+    if (status != STATUS_OK)
+        return;
     const json_t *event = event_of(value);
     const char *id = json_string_value(json_object_get(event, "account"));
     if (id == NULL || !account_id_is_valid(id) || !says(event, "resource", "TOKEN") ||

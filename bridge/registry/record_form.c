@@ -176,21 +176,79 @@ enum status record_form_write(const struct record_form *form, const void *record
 
 /* --- JSON, read ---------------------------------------------------------------------------- */
 
-/* jansson 2.14's lexer goes on without the characters it had no memory for (load.c, lex_save()),
- * and so reads another secret than the one that stands there: measured by the test that makes each
- * of its allocations fail. */
-static _Thread_local bool was_short;
+/* jansson 2.14's lexer goes on without the characters it had no memory for (load.c, lex_save()): it
+ * reads another secret than the one that stands there, and where the missing character is the quote
+ * that ends a text, it copies what lies behind its buffer until it finds one (lex_scan_string();
+ * found by fuzzing). So while it reads nothing may fail: all it takes is a piece of one block,
+ * which is there before and is freed with the last of them. */
+struct pool {
+    struct pool *next;
+    size_t live; /* pieces */
+    size_t used; /* bytes */
+    size_t size;
+    _Alignas(max_align_t) uint8_t data[];
+};
+
+/* What jansson takes for a text in all, freed or not: most for "[[[[...", 40 and 64 bytes for an
+ * array, each rounded up to 16; then for "[{},{},...", 72 and 128 bytes for an object, and 32 in
+ * its array's growing table. Source: sizes of jansson 2.14's types; the test of the worst texts. */
+static const size_t pool_per_byte = 128, pool_at_least = 4096;
+
+static _Thread_local struct pool *pools; /* of this thread's values */
+static _Thread_local struct pool *reading;
 static bool started;
+
+/* Begins a reading: what jansson takes from now on comes from a pool. */
+static bool pool_begin(size_t text_len)
+{
+    size_t size = pool_at_least + pool_per_byte * text_len;
+    struct pool *p = malloc(sizeof(*p) + size);
+    if (p == NULL)
+        return false;
+    *p = (struct pool){.next = pools, .live = 1, .size = size};
+    pools = reading = p;
+    return true;
+}
+
+static void pool_release(struct pool *p)
+{
+    if (--p->live > 0)
+        return;
+    struct pool **at = &pools;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    crypto_wipe(p->data, p->used);
+    free(p);
+}
+
+static void pool_end(void)
+{
+    pool_release(TAKE(reading));
+}
 
 static void *allocate(size_t size)
 {
-    void *memory = malloc(size);
-    was_short = was_short || memory == NULL;
+    const size_t alignment = _Alignof(max_align_t);
+    struct pool *p = reading;
+    if (p == NULL)
+        return malloc(size);
+    size_t taken = (size + alignment - 1) / alignment * alignment;
+    assert(taken >= size && taken <= p->size - p->used);
+    void *memory = p->data + p->used;
+    p->used += taken;
+    p->live++;
     return memory;
 }
 
 static void wipe_and_free(void *memory)
 {
+    for (struct pool *p = pools; p != NULL; p = p->next) {
+        if ((uint8_t *)memory >= p->data && (uint8_t *)memory < p->data + p->size) {
+            pool_release(p);
+            return;
+        }
+    }
     if (memory != NULL)
         crypto_wipe(memory, malloc_usable_size(memory));
     free(memory);
@@ -256,18 +314,15 @@ static enum status read_fields(const struct record_form *form, const json_t *jso
     return STATUS_OK;
 }
 
-/* Tells a text that is no JSON from memory that is short. */
 enum status record_form_parse_any(const char *name, struct bytes json_text, json_t **ret,
                                   struct diag *diag)
 {
     assert(started);
-    was_short = false;
+    if (!pool_begin(json_text.len))
+        return STATUS_NOMEM;
     json_t *json =
         json_loadb((const char *)json_text.data, json_text.len, JSON_REJECT_DUPLICATES, NULL);
-    if (was_short) {
-        json_decref(json);
-        return STATUS_NOMEM;
-    }
+    pool_end();
     if (json == NULL)
         return diag_set(diag, STATUS_INVALID, "%s: expected JSON", name);
     *ret = json;

@@ -50,8 +50,8 @@ struct json_t;
 
 /* Reads the text as a record of schema version 1; `name` begins what diag says. It is not misread
  * when memory is short, as jansson alone would.
- * Owns: the caller drops *ret with json_decref(). Errors: STATUS_INVALID it is none; diag says why,
- * without its values. STATUS_NOMEM. */
+ * Owns: the caller drops *ret with json_decref(), in the same thread. Errors: STATUS_INVALID it is
+ * none; diag says why, without its values. STATUS_NOMEM. */
 enum status record_form_parse(const char *name, struct bytes json, struct json_t **ret,
                               struct diag *diag) MUST_CHECK;
 
@@ -59,6 +59,7 @@ enum status record_form_parse(const char *name, struct bytes json, struct json_t
 enum status record_form_parse_any(const char *name, struct bytes json, struct json_t **ret,
                                   struct diag *diag) MUST_CHECK;
 
-/* From now on what jansson frees is overwritten first, for it copies the secrets it reads. For the
- * whole process: call it once, before threads start and a record is read. */
+/* From now on what jansson frees is overwritten first, for it copies the secrets it reads, and what
+ * record_form_parse() needs of memory is there before it begins. For the whole process: call it
+ * once, before threads start and a record is read. */
 void record_form_start(void);
