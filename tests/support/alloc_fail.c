@@ -20,6 +20,11 @@ bool alloc_fail_end(void)
     return has_failed;
 }
 
+bool alloc_fail_has_failed(void)
+{
+    return has_failed;
+}
+
 static bool fails(void)
 {
     if (left < 0 || left-- > 0)

@@ -21,3 +21,6 @@ void alloc_fail_at(long n);
 
 /* No allocation fails any more; returns whether one did since alloc_fail_at(). */
 bool alloc_fail_end(void);
+
+/* Whether one did since alloc_fail_at(). */
+bool alloc_fail_has_failed(void);

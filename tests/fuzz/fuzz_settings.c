@@ -1,0 +1,112 @@
+/* bridge.yaml: accepted or refused with a reason that has a place, and what is accepted is printed
+ * so that it reads as the same. */
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bridge/base/scoped.h"
+#include "bridge/providers/providers.h"
+#include "bridge/settings/document.h"
+#include "bridge/settings/settings.h"
+#include "tests/fuzz/fuzz.h"
+
+DEFINE_CLEANUP(struct settings *, settings_free)
+
+void fuzz_start(void)
+{
+    fuzz_write("secrets/key", BYTES_LITERAL("a-secret\n"));
+    fuzz_write(
+        "secrets/keyring",
+        BYTES_LITERAL("a:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"));
+    fuzz_write("routes.d/routes.yaml",
+               BYTES_LITERAL("routes:\n- {path: /in/a, provider: maesn, account: a, system: xero, "
+                             "secret_file: ../secrets/key}\n"));
+    fuzz_write("accounts.d/accounts.yaml",
+               BYTES_LITERAL("accounts:\n- {account: a, provider: maesn, system: xero, "
+                             "account_key_file: ../secrets/key, subscriptions: all}\n"));
+    FUZZ_ASSERT(chdir(fuzz_directory()) == 0);
+}
+
+static void check_json(const struct buf *text)
+{
+    json_t *json = json_loadb((const char *)text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
+    FUZZ_ASSERT(json != NULL);
+    json_decref(json);
+}
+
+/* Each has a place in a file that was read, and is one line of its own. */
+static void check_problems(const struct problems *p)
+{
+    CLEANUP(buf_done) struct buf text;
+    CLEANUP(buf_done) struct buf json;
+    size_t lines = 0;
+    buf_init(&text, 4U << 20);
+    buf_init(&json, 4U << 20);
+    for (size_t i = 0; i < p->len; i++)
+        FUZZ_ASSERT(p->items[i].place.line >= 1 && p->items[i].text[0] != '\0');
+    problems_print(p, &text);
+    buf_append_text(&json, "{");
+    problems_print_json(p, &json);
+    buf_append_text(&json, "}");
+    if (fuzz_is_nomem(text.status) || fuzz_is_nomem(json.status) || fuzz_is_nomem(p->status))
+        return;
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.data[i] == '\n';
+    FUZZ_ASSERT(lines == p->len + (p->errors + p->warnings > p->len));
+    check_json(&json);
+}
+
+static enum status load(const char *file, struct settings **ret)
+{
+    CLEANUP(problems_done) struct problems problems;
+    CLEANUP(paths_done) struct paths read;
+    problems_init(&problems);
+    paths_init(&read);
+    enum status status =
+        settings_load(file, SETTINGS_ALL, providers_all, NULL, ret, &problems, &read);
+    if (!fuzz_is_nomem(status)) {
+        FUZZ_ASSERT(status == (problems.errors > 0 ? STATUS_INVALID : STATUS_OK));
+        check_problems(&problems);
+    }
+    return status;
+}
+
+/* Masked secrets and resolved paths apart, the text is a bridge.yaml that means the same. */
+static void check_printed(const struct settings *s)
+{
+    CLEANUP(buf_done) struct buf text;
+    CLEANUP(buf_done) struct buf json;
+    CLEANUP(problems_done) struct problems problems;
+    buf_init(&text, 8U << 20);
+    buf_init(&json, 8U << 20);
+    problems_init(&problems);
+    settings_print(s, &text);
+    settings_print_json(s, &json);
+    if (fuzz_is_nomem(text.status) || fuzz_is_nomem(json.status))
+        return;
+    check_json(&json);
+    FUZZ_ASSERT(memmem(text.data, text.len, "a-secret", 8) == NULL);
+    struct node *root = document_parse("printed", buf_bytes(&text), fuzz_arena(), &problems);
+    if (!fuzz_is_nomem(problems.status))
+        FUZZ_ASSERT(root != NULL && problems.len == 0);
+
+    fuzz_write("printed.yaml", buf_bytes(&text));
+    CLEANUP(settings_free_scoped) struct settings *again = NULL;
+    if (fuzz_is_nomem(load("printed.yaml", &again)))
+        return;
+    FUZZ_ASSERT(again != NULL);
+    CLEANUP(buf_done) struct buf different;
+    buf_init(&different, 65536);
+    size_t len = settings_restart_required(s, again, &different);
+    FUZZ_ASSERT(len == 0 || fuzz_is_short_of_memory());
+}
+
+void fuzz_one(struct bytes input)
+{
+    CLEANUP(settings_free_scoped) struct settings *s = NULL;
+    fuzz_write("bridge.yaml", input);
+    if (load("bridge.yaml", &s) != STATUS_OK)
+        FUZZ_ASSERT(s == NULL);
+    else
+        check_printed(s);
+}
