@@ -1,7 +1,7 @@
 """Measures the ingress; started by tests/bench/ingress."""
 
 import argparse
-import asyncio
+import collections
 import pathlib
 import statistics
 import sys
@@ -9,48 +9,43 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-import closed_loop  # noqa: E402
-from closed_loop import Measured  # noqa: E402
-from harness.bridge import PATH, SECRET, Bridge, ConfigDirectory, route  # noqa: E402
+import load  # noqa: E402
+from harness.bridge import SECRET, Bridge, ConfigDirectory, route  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
-from harness.sender import Load  # noqa: E402
 from process import cpu_seconds, machine, resident_mib  # noqa: E402
 
 ACCOUNTS = 16
+Measured = collections.namedtuple("Measured", "per_second p50_ms p99_ms p999_ms cpu_us resident_mib errors")
 PARTITIONS = 6
 TOPICS = ("maesn.invoice", "maesn.other", "maesn.dead-letter", "maesn.token")
 
 
-def lock_step(bridge, script, connections, seconds):
-    return closed_loop.run(bridge.pid, bridge.ingress_port, script, connections, seconds)
-
-
-def fixed_rate(bridge, rate, seconds):
-    async def scenario():
-        async with Load(bridge.ingress_port, PATH, SECRET, connections=16, rate=rate) as load:
-            await load.answered(rate * seconds, seconds=seconds * 3 + 10)
-        return [answer for _, answer in load.answers]
-
+def measured(bridge, requests, **options):
+    """What the bridge does under this load, and what a callback costs it."""
     before = cpu_seconds(bridge.pid)
-    answers = asyncio.run(scenario())
+    got = load.run(requests, bridge.ingress_port, **options)
     cpu = cpu_seconds(bridge.pid) - before
-    elapsed = sorted(answer.elapsed * 1000 for answer in answers)
-    return Measured(rate, elapsed[len(elapsed) // 2], elapsed[len(elapsed) * 99 // 100], elapsed[len(elapsed) * 999 // 1000],
-                    cpu / len(answers) * 1e6, resident_mib(bridge.pid), sum(answer.status != 200 for answer in answers))
+    latency, answered = got["latency_ms"], got["statuses"].get("200", 0)
+    return Measured(got["per_second"], latency["p50"], latency["p99"], latency["p99.9"], cpu / max(1, answered) * 1e6,
+                    resident_mib(bridge.pid), got["answers"] - answered + sum(got["failures"].values()))
 
 
-def measure(bridges, script, seconds):
+def lock_step(bridge, requests, connections, seconds):
+    return measured(bridge, requests, connections=connections, seconds=seconds)
+
+
+def measure(bridges, requests, seconds):
     [bridge] = bridges
-    print_table([*((f"{n} connections", lock_step(bridge, script, n, seconds)) for n in (1, 16, 64, 256)),
-                 ("fixed rate 100/s", fixed_rate(bridge, 100, seconds))])
+    print_table([*((f"{n} connections", lock_step(bridge, requests, n, seconds)) for n in (1, 16, 64, 256)),
+                 ("fixed rate 100/s", measured(bridge, requests, connections=16, rate=100, seconds=seconds))])
 
 
-def compare(bridges, script, seconds, rounds):
+def compare(bridges, requests, seconds, rounds):
     """What a spool costs while Kafka is there: the two bridges take turns, the first one in every other round."""
     pairs = []
     for n in range(rounds):
         turns = (0, 1) if n % 2 == 0 else (1, 0)
-        measured = {turn: lock_step(bridges[turn], script, 64, seconds) for turn in turns}
+        measured = {turn: lock_step(bridges[turn], requests, 64, seconds) for turn in turns}
         assert measured[0].errors == measured[1].errors == 0, "not everything was answered 200"
         pairs.append((measured[0], measured[1]))
     assert bridges[1].metric("maesn_bridge_spool_stored_records_total") == 0, "the spool was used"
@@ -71,14 +66,14 @@ def main():
         spools = [{}, {"spool": {"directory": scratch}}] if asked.spool else [{}]
         bridges = [Bridge(ConfigDirectory({"kafka": {"brokers": cluster.bootstrap}, **spool}, routes)) for spool in spools]
         try:
-            script = closed_loop.prepare(scratch, [r["path"] for r in routes], SECRET)
+            requests = load.prepare(pathlib.Path(scratch) / "requests", [(r["path"], SECRET) for r in routes])
             for bridge in bridges:
                 bridge.start()
-                lock_step(bridge, script, 64, 5)  # the broker's compiler warms up
+                lock_step(bridge, requests, 64, 5)  # the broker's compiler warms up
             if asked.spool:
-                compare(bridges, script, asked.seconds, asked.spool)
+                compare(bridges, requests, asked.seconds, asked.spool)
             else:
-                measure(bridges, script, asked.seconds)
+                measure(bridges, requests, asked.seconds)
             assert all(bridge.stop() == 0 for bridge in bridges)
         finally:
             for bridge in bridges:

@@ -1,23 +1,47 @@
-"""What a process costs, and the machine that it runs on."""
+"""What a process and its children cost, and the machine that they run on."""
 
 import os
 import pathlib
 import platform
 import re
+import subprocess
+
+
+def family(pid):
+    """The process and all that come from it, as far as they live."""
+    pids = [pid]
+    for child in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        for found in child.read_text().split():
+            pids += family(int(found))
+    return pids
+
+
+def _cpu_ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def cpu_seconds(pid):
-    """User and system time of the process so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of the process and its children so far."""
+    return sum(_cpu_ticks(p) for p in family(pid)) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(pid, what="VmRSS"):
     """Now; with "VmHWM" at most so far."""
-    return int(re.search(rf"{what}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    return sum(int(re.search(rf"{what}:\s+(\d+)", pathlib.Path(f"/proc/{p}/status").read_text())[1]) for p in family(pid)) / 1024
+
+
+def processor():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return model[1] if model else platform.machine()
 
 
 def machine():
     """"2 cores (Intel …), Linux 6.1"."""
-    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), Linux {platform.release()}"
+    return f"{os.cpu_count()} cores ({processor()}), Linux {platform.release()}"
+
+
+def run_output(*command):
+    """What a command prints, on whichever stream."""
+    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60)
+    return (done.stdout or done.stderr).strip()

@@ -141,4 +141,5 @@ def main():
     print_restart(rows)
 
 
-main()
+if __name__ == "__main__":
+    main()

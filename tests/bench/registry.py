@@ -138,4 +138,5 @@ def print_outage(count, ready_s, load_s, first_200_s, cpu_s, resident, copy):
           f"RSS {resident:.1f} MiB")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -54,6 +54,9 @@ expect hygiene.sh 'https://me:secret@example.com/\n' x.py 'x.py:1: a URL with a 
 expect hygiene.sh 'a\0b' x.bin 'x.bin: is binary'
 expect hygiene.sh '%300000d' big.txt '300000 bytes, expected at most 262144'
 
+expect report.sh '<!-- begin: tests/bench/compare -->\nfast\n<!-- end: tests/bench/compare -->\n' README.md 'README.md: does not agree'
+accept report.sh '<!-- begin: tests/bench/compare -->\n<!-- end: tests/bench/compare -->\n' README.md
+
 # mutate FILE SED MESSAGE: the runbook, the alerts and the log events, one of them changed so, must be refused with this text.
 mutate() {
     local out file

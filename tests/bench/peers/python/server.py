@@ -77,4 +77,5 @@ async def receive(request: Request):
 
 if __name__ == "__main__":
     host, port = os.environ["LISTEN"].split(":")
-    uvicorn.run(app, host=host, port=int(port), log_level="critical", access_log=False)
+    uvicorn.run(app, host=host, port=int(port), log_level="critical", access_log=False,
+                ssl_certfile=os.environ.get("TLS_CERTIFICATE"), ssl_keyfile=os.environ.get("TLS_KEY"))

@@ -1,6 +1,6 @@
 //! axum and rdkafka.
 
-use std::{collections::HashMap, env, fs, sync::Arc, time::Duration};
+use std::{collections::HashMap, env, fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -9,6 +9,7 @@ use axum::{
     routing::get,
     Router,
 };
+use axum_server::tls_openssl::OpenSSLConfig;
 use hmac::{Hmac, Mac};
 use rdkafka::{
     message::{Header, OwnedHeaders},
@@ -17,6 +18,7 @@ use rdkafka::{
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tokio::signal::unix::{signal, SignalKind};
 use time::{format_description::well_known::Rfc3339, OffsetDateTime};
 
 struct Route {
@@ -126,18 +128,37 @@ async fn main() {
             (path, Route { account: take("account"), system: take("system"), secret: take("secret") })
         })
         .collect();
-    let kafka = ClientConfig::new()
-        .set("bootstrap.servers", env::var("BROKERS").expect("BROKERS"))
-        .set("acks", "all")
-        .set("linger.ms", "1")
-        .set("message.timeout.ms", Duration::from_millis(2500).as_millis().to_string())
-        .create()
-        .expect("a producer");
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", env::var("BROKERS").expect("BROKERS")).set("acks", "all").set(
+        "message.timeout.ms",
+        Duration::from_millis(2500).as_millis().to_string(),
+    );
+    if env::var_os("TUNED").is_some() {
+        settings.set("linger.ms", "1").set("queue.buffering.max.messages", "1000000");
+    }
+    let kafka = settings.create().expect("a producer");
     let app = Router::new()
         .route("/ready", get(|| async { StatusCode::OK }))
         .fallback(receive)
         .layer(DefaultBodyLimit::max(1 << 18))
-        .with_state(Arc::new(Server { routes, kafka }));
-    let listener = tokio::net::TcpListener::bind(env::var("LISTEN").expect("LISTEN")).await.expect("the port");
-    axum::serve(listener, app).await.expect("a server");
+        .with_state(Arc::new(Server { routes, kafka }))
+        .into_make_service();
+    let listen = env::var("LISTEN").expect("LISTEN").parse().expect("an address");
+    let handle = axum_server::Handle::new();
+    tokio::spawn(stop_at_sigterm(handle.clone()));
+    match env::var("TLS_CERTIFICATE") {
+        Ok(certificate) => {
+            let key = env::var("TLS_KEY").expect("TLS_KEY");
+            let tls = OpenSSLConfig::from_pem_file(certificate, key).expect("a certificate");
+            axum_server::bind_openssl(listen, tls).handle(handle).serve(app).await
+        }
+        Err(_) => axum_server::bind(listen).handle(handle).serve(app).await,
+    }
+    .expect("a server");
+}
+
+/// Everybody who asked before it gets an answer.
+async fn stop_at_sigterm(handle: axum_server::Handle<SocketAddr>) {
+    signal(SignalKind::terminate()).expect("a handler").recv().await;
+    handle.graceful_shutdown(None);
 }
