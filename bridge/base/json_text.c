@@ -3,7 +3,7 @@
 #include "bridge/base/timestamp.h"
 #include "bridge/base/utf8.h"
 
-static void append_ascii(struct buf *b, uint8_t c)
+static void append_escaped(struct buf *b, uint8_t c)
 {
     switch (c) {
     case '"':
@@ -22,20 +22,34 @@ static void append_ascii(struct buf *b, uint8_t c)
         buf_append_text(b, "\\t");
         return;
     default:
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(b, "\\u%04x", c);
-        else
-            buf_append(b, &c, 1);
+        buf_printf(b, "\\u%04x", c);
     }
+}
+
+/* How much of the text from there on stands in a JSON string as it is. */
+static size_t plain_len(struct bytes text, size_t from)
+{
+    size_t at = from;
+    for (; at < text.len; at++)
+        if (text.data[at] < 0x20 || text.data[at] >= 0x7f || text.data[at] == '"' ||
+            text.data[at] == '\\')
+            break;
+    return at - from;
 }
 
 void json_text_string(struct buf *b, struct bytes text)
 {
     buf_append_text(b, "\"");
     for (size_t at = 0; at < text.len;) {
+        size_t plain = plain_len(text, at);
+        if (plain > 0) {
+            buf_append(b, text.data + at, plain);
+            at += plain;
+            continue;
+        }
         size_t len = utf8_sequence(text.data + at, text.len - at);
         if (len == 1)
-            append_ascii(b, text.data[at]);
+            append_escaped(b, text.data[at]);
         else if (len > 1)
             buf_append(b, text.data + at, len);
         else

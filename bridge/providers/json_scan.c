@@ -28,7 +28,7 @@ void json_scan_done(struct json_scan *s)
 
 static bool is_space(int c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return c <= ' ' && (c == ' ' || c == '\t' || c == '\n' || c == '\r');
 }
 
 static bool is_digit(int c)
@@ -41,11 +41,29 @@ static int byte_at(struct bytes text, size_t at)
     return at < text.len ? text.data[at] : -1;
 }
 
+static inline int peek(struct json_scan *s)
+{
+    int c;
+    while (is_space(c = byte_at(s->text, s->at)))
+        s->at++;
+    return c;
+}
+
 int json_scan_peek(struct json_scan *s)
 {
-    while (is_space(byte_at(s->text, s->at)))
-        s->at++;
-    return byte_at(s->text, s->at);
+    return peek(s);
+}
+
+/* As buf_append(), without a call while there is room: a tenth of a scan was such calls. */
+static inline void push(struct buf *b, const void *data, size_t len)
+{
+    if (b->status != STATUS_OK || b->capacity - b->len <= len) {
+        buf_append(b, data, len);
+        return;
+    }
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+    b->data[b->len] = '\0';
 }
 
 /* --- scalars -------------------------------------------------------------------------------- */
@@ -312,7 +330,7 @@ static void worsen(enum json_verdict *verdict, enum json_verdict to)
 static void open_frame(struct json_scan *s, uint32_t kind, enum json_verdict *verdict)
 {
     uint32_t frame = (uint32_t)keys_len(s) << 1 | kind;
-    buf_append(&s->frames, &frame, sizeof(frame));
+    push(&s->frames, &frame, sizeof(frame));
     s->at++;
     if (depth(s) > JSON_DEPTH_MAX)
         worsen(verdict, JSON_TOO_DEEP);
@@ -342,7 +360,7 @@ static void begin_named(struct json_scan *s, struct bytes name, size_t start)
 {
     struct json_named named = {.name = name, .whole = {s->text.data + start, 0}};
     if (is_in_value(s))
-        buf_append(&s->named, &named, sizeof(named));
+        push(&s->named, &named, sizeof(named));
 }
 
 static struct json_named *last_named(const struct json_scan *s)
@@ -368,7 +386,7 @@ static void end_named(const struct json_scan *s)
 static enum status take_key(struct json_scan *s, bool *ret_is_fine)
 {
     *ret_is_fine = false;
-    if (json_scan_peek(s) != '"')
+    if (peek(s) != '"')
         return STATUS_OK;
     size_t start = s->at;
     if (!take_string(s))
@@ -381,9 +399,9 @@ static enum status take_key(struct json_scan *s, bool *ret_is_fine)
             return STATUS_NOMEM;
         key = bytes_of(decoded, unescape(string, decoded));
     }
-    buf_append(&s->keys, &key, sizeof(key));
+    push(&s->keys, &key, sizeof(key));
     begin_named(s, key, start);
-    *ret_is_fine = json_scan_peek(s) == ':';
+    *ret_is_fine = peek(s) == ':';
     s->at += *ret_is_fine;
     bool has_room = s->keys.status == STATUS_OK && s->named.status == STATUS_OK;
     return has_room ? STATUS_OK : STATUS_NOMEM;
@@ -409,7 +427,7 @@ static enum expectation after_value(const struct json_scan *s)
 
 static enum expectation step_value(struct json_scan *s, enum json_verdict *verdict)
 {
-    int c = json_scan_peek(s);
+    int c = peek(s);
     begin_named_value(s);
     if (c == '{' || c == '[') {
         open_frame(s, c == '{' ? frame_object : frame_array, verdict);
@@ -420,7 +438,7 @@ static enum expectation step_value(struct json_scan *s, enum json_verdict *verdi
 
 static enum expectation step_comma_or_end(struct json_scan *s, enum json_verdict *verdict)
 {
-    int c = json_scan_peek(s);
+    int c = peek(s);
     bool in_object = is_in_object(s);
     if (c == ',') {
         s->at++;
@@ -438,13 +456,13 @@ static enum status step(struct json_scan *s, enum expectation *expect, enum json
     bool is_fine;
     switch (*expect) {
     case EXPECT_VALUE_OR_END:
-        *expect = json_scan_peek(s) == ']' ? EXPECT_COMMA_OR_END : EXPECT_VALUE;
+        *expect = peek(s) == ']' ? EXPECT_COMMA_OR_END : EXPECT_VALUE;
         break;
     case EXPECT_VALUE:
         *expect = step_value(s, verdict);
         break;
     case EXPECT_KEY_OR_END:
-        *expect = json_scan_peek(s) == '}' ? EXPECT_COMMA_OR_END : EXPECT_KEY;
+        *expect = peek(s) == '}' ? EXPECT_COMMA_OR_END : EXPECT_KEY;
         break;
     case EXPECT_KEY:
         status = take_key(s, &is_fine);
@@ -466,7 +484,7 @@ enum status json_scan_value(struct json_scan *s, enum json_verdict *ret_verdict,
     enum expectation expect = EXPECT_VALUE;
     enum json_verdict verdict = JSON_WELL_FORMED;
     enum status status = STATUS_OK;
-    json_scan_peek(s);
+    peek(s);
     size_t start = s->at;
     s->frames.len = 0;
     s->keys.len = 0;
