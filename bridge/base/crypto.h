@@ -17,7 +17,7 @@ struct hmac_key;
 /* Owns:   on STATUS_OK the caller frees *ret with hmac_key_free(), which wipes it.
  * Errors: STATUS_NOMEM.
  * Source: OpenSSL's own HMAC takes 1.1 us a message of 150 bytes from a keyed EVP_MAC_CTX that is
- * duplicated, most of it to allocate; two EVP_MD_CTX that are copied 0.3 us (3.0.22, measured).
+ * duplicated, eleven allocations; two EVP_MD_CTX that are copied 0.3 us, three (3.0.22, measured).
  */
 enum status hmac_key_new(struct bytes key, struct hmac_key **ret) MUST_CHECK;
 void hmac_key_free(struct hmac_key *key);
