@@ -130,6 +130,30 @@ def test_helm_3_makes_of_the_values_what_helm_4_does():
         assert helm.template(complete(values), helm=helm.HELM3) == helm.template(complete(values))
 
 
+def examples():
+    """The values in the chart's README."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", (helm.CHART / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return [values for values in map(yaml.safe_load, blocks) if "apiVersion" not in values]
+
+
+def test_the_smallest_values_of_the_readme_are_enough_and_its_other_examples_right():
+    smallest, *others = examples()
+    assert len(others) >= 3
+    assert set(pods({})) == {o["metadata"]["labels"]["app.kubernetes.io/component"] for o in helm.render(smallest) if o["kind"] in ("Deployment", "Pod")}
+    for values in others:
+        render(values)
+
+
+# --- how it is stopped -------------------------------------------------------------------------------------------------
+
+def test_every_pod_is_given_the_time_to_stop_that_the_configuration_says():
+    values = {"ingress": {"shutdownDelaySeconds": 11, "shutdownHardStopSeconds": 40}}
+    [config] = [o for o in render(values, "ConfigMap") if "bridge.yaml" in o["data"]]
+    assert yaml.safe_load(config["data"]["bridge.yaml"])["shutdown"] == {"delay_ms": 11_000, "hard_stop_ms": 40_000}
+    assert {component: pod["terminationGracePeriodSeconds"] for component, pod in pods(values).items()} == {
+        "ingress": 45, "reconciler": 45, "probe": 45}
+
+
 # --- who holds which secret --------------------------------------------------------------------------------------------
 
 def sources(pod):
