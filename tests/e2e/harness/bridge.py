@@ -162,6 +162,10 @@ class Bridge:
         lines = [json.loads(line) for line in self.output.read_text().splitlines()]
         return [line for line in lines if event is None or line.get("event") == event]
 
+    def tail(self):
+        """The end of what it has said, for a message."""
+        return self.output.read_text()[-3000:]
+
     def signal(self, number):
         os.kill(self.pid, number)
 

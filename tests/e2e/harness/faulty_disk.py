@@ -24,9 +24,11 @@ class FaultyDisk:
 
     def set(self, fault):
         assert fault in FAULTS
+        self.fault = fault
         fresh = self.control.with_suffix(".new")
         fresh.write_text(fault)
         fresh.replace(self.control)  # never half a word
 
     def heal(self):
+        self.fault = None
         self.control.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners={listeners}
 advertised.listeners={advertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:{guard}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINKED:PLAINTEXT,GUARDED:{guard}
 inter.broker.listener.name=PLAINTEXT
 log.dirs={directory}/log
 auto.create.topics.enable=false
@@ -93,11 +93,12 @@ def run_java(*arguments, seconds=60):
 class Broker:
     """One process; `alive` says whether it was started and not killed since."""
 
-    def __init__(self, cluster, node, port, controller_port):
+    def __init__(self, cluster, node, port, controller_port, linked_port):
         self.cluster = cluster
         self.node = node
         self.port = port
         self.controller_port = controller_port
+        self.linked_port = linked_port  # where the link to it leads; None without one
         self.directory = cluster.directory / f"broker-{node}"
         self.process = None
 
@@ -113,6 +114,9 @@ class Broker:
         advertised = listeners = f"PLAINTEXT://{self.cluster.host}:{self.port}"
         if self.cluster.is_guarded:
             advertised = listeners = f"{listeners},GUARDED://127.0.0.1:{self.cluster.guarded_port}"
+        if self.linked_port:
+            listeners += f",LINKED://127.0.0.1:{self.linked_port}"
+            advertised += f",LINKED://127.0.0.1:{self.cluster.link_ports[self.node - 1]}"
         if combined:
             listeners += f",CONTROLLER://127.0.0.1:{self.controller_port}"
         count = len(self.cluster.ports)
@@ -172,9 +176,11 @@ class KafkaCluster:
     """`host` is this machine's address that clients reach it at. `password`: its one broker listens at
     `guarded_bootstrap`, too, where the user "bridge" has to know it. `authority`, (certificate file, key file): it listens
     there for those who have a certificate signed by it, and authorizes them by access lists. `properties`: lines that go
-    before those of server.properties."""
+    before those of server.properties. link_ports: for each broker a port of this machine from which somebody carries
+    connections on to the broker's `linked_port`; clients of `linked_bootstrap` are sent there."""
 
-    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None, authority=None, properties=""):
+    def __init__(self, brokers=1, jvm=("-Xmx384m", *SHORT_LIVED), host="127.0.0.1", password=None, authority=None, properties="",
+                 link_ports=()):
         self.jvm = jvm
         self.host = host
         self.password = password
@@ -182,11 +188,15 @@ class KafkaCluster:
         self.properties = properties
         self.is_guarded = bool(password or authority)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-kafka-"))
-        *self.ports, controller_port, self.guarded_port = free_ports(brokers + 2)
+        self.link_ports = list(link_ports)
+        controller_port, self.guarded_port, *ports = free_ports(2 + brokers + len(self.link_ports))
+        self.ports, linked_ports = ports[:brokers], ports[brokers:] or [None] * brokers
         self.guarded_bootstrap = f"127.0.0.1:{self.guarded_port}"
-        self.brokers = [Broker(self, n, port, controller_port) for n, port in enumerate(self.ports, 1)]
+        self.brokers = [Broker(self, n, port, controller_port, linked_port)
+                        for n, (port, linked_port) in enumerate(zip(self.ports, linked_ports, strict=True), 1)]
         self._admin = None
         self.bootstrap = ",".join(f"{host}:{port}" for port in self.ports)
+        self.linked_bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.link_ports)
 
     def start(self):
         try:

@@ -1,0 +1,130 @@
+"""What plays a schedule."""
+
+import asyncio
+import collections
+import json
+import signal
+import time
+
+from harness import wait
+from harness.bridge import SECRET
+from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES, RECONCILER
+
+READY_S = 60
+SECOND_SECRET = SECRET[::-1]
+EARLY_S = {"back": -3600, "forth": 3600, "far": 10 * 365 * 86400}
+# Whoever of these is hit may be the reason for an answer that is late, or that never comes.
+HEARD_AT_THE_DOOR = (BRIDGE, DOOR)
+
+
+class Player:
+    """Plays a schedule against a bridge, a cluster and what lies between and below them, and leaves all of them well. links: by
+    the number of the broker; reconciler, disk, clock: None where there is none."""
+
+    def __init__(self, cluster, links, door, bridge, reconciler=None, disk=None, clock=None):
+        self.cluster, self.links, self.door, self.disk, self.clock = cluster, links, door, disk, clock
+        self.processes = {BRIDGE: bridge, RECONCILER: reconciler}
+        self.has_bad_files = False
+        self.healed_at = 0.0
+        self.disturbed = []  # (from, to) on the monotonic clock: answers may be late or missing
+        self._turns = collections.defaultdict(asyncio.Lock)  # by victim: a broker may take longer to start than was planned
+
+    async def play(self, schedule):
+        started_at = time.monotonic()
+        await asyncio.gather(*(self._one(fault, started_at) for fault in schedule.faults))
+        self.healed_at = time.monotonic()
+
+    async def _one(self, fault, started_at):
+        await asyncio.sleep(max(0, started_at + fault.at_s - time.monotonic()))
+        async with self._turns[fault.whom]:
+            began = time.monotonic()
+            undo = await asyncio.to_thread(self._begin, fault)
+            await asyncio.sleep(max(0, began + fault.for_s - time.monotonic()))
+            await asyncio.to_thread(undo)
+            if fault.whom in HEARD_AT_THE_DOOR:
+                self.disturbed.append((began, time.monotonic()))
+
+    def was_disturbed(self, since, until, margin_s=0.5):
+        """Whether the bridge or the way to it was hit in this time, or could still feel it."""
+        return any(since < end + margin_s and until > begin for begin, end in self.disturbed)
+
+    # --- each returns what undoes it ---
+
+    def _begin(self, fault):
+        kind, _, number = fault.whom.partition("-")
+        if kind in self.processes:
+            return self._hit_process(fault.what, kind)
+        if kind == "broker":
+            return self._hit_broker(fault.what, self.cluster.brokers[int(number) - 1])
+        if kind == FILES:
+            return self._hit_files(fault.what)
+        victim, what = {DISK: (self.disk, fault.what), CLOCK: (self.clock, EARLY_S.get(fault.what)), DOOR: (self.door, fault.what),
+                        "link": (self.links[int(number or 1) - 1], fault.what)}[kind]
+        victim.set(what)
+        return victim.heal
+
+    def _hit_process(self, what, name):
+        process = self.processes[name]
+        if what == "freeze":
+            process.signal(signal.SIGSTOP)
+            return lambda: process.signal(signal.SIGCONT)
+        assert process.process.poll() is None, f"{name} exited with {process.process.returncode}, unasked: {process.tail()}"
+        if what == "kill":
+            process.kill()
+        else:  # 1: the hard stop cut somebody who had not sent all; whoever had is answered
+            assert process.stop() in (0, 1), process.tail()
+        return lambda: self._start(name)
+
+    def _start(self, name):
+        """A bridge that starts while all of Kafka is away is ready only when it is back. One that cannot start, since its files
+        or its disk are not as they should be, is started again and again, as Kubernetes does."""
+        process = self.processes[name]
+
+        def lives():
+            if process.process.poll() is not None:
+                assert self.has_bad_files or (self.disk and self.disk.fault), f"{name} does not start: {process.tail()}"
+                process.spawn()
+            return process.admin("/livez")[0] == 200
+
+        process.spawn()
+        wait.until(lives, READY_S, f"{name} lives again")
+
+    def _hit_broker(self, what, broker):
+        if what == "freeze":
+            broker.sigstop()
+            return broker.sigcont
+        broker.kill() if what == "kill" else broker.terminate()
+        return broker.restart
+
+    def _hit_files(self, what):
+        config = self.processes[BRIDGE].config
+        if what == "broken":
+            self.has_bad_files = True
+            config.write("bridge.yaml", '{"kafka": ')
+            return self._reloading(self._mend_files)
+        if what == "changed":
+            more = {"path": "/in/maesn/another/by-hand", "provider": "maesn", "account": "another", "system": "xero",
+                    "secret_file": "../secrets/acme-xero"}
+            config.write_routes([more], "more.yaml")
+            return self._reloading((config.path / "routes.d/more.yaml").unlink)
+        # Senders still sign with the former one.
+        config.write("secrets/former", SECRET + "\n")
+        config.write("secrets/acme-xero", SECOND_SECRET + "\n")
+        return self._reloading(lambda: config.write("secrets/acme-xero", SECRET + "\n"))
+
+    def _mend_files(self):
+        config = self.processes[BRIDGE].config
+        config.write("bridge.yaml", json.dumps(config.settings))
+        self.has_bad_files = False
+
+    def _reloading(self, undo):
+        """It is read when it changes, and when it is asked for: the signal comes in the middle of the one or the other."""
+        bridge = self.processes[BRIDGE]
+
+        def both():
+            undo()
+            if bridge.process.poll() is None:
+                bridge.signal(signal.SIGHUP)
+        if bridge.process.poll() is None:
+            bridge.signal(signal.SIGHUP)
+        return both

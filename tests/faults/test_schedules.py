@@ -1,0 +1,38 @@
+"""A 200 is an obligation, whatever happens to the bridge, its brokers, the links to them, its disk, its clock or its files.
+
+Each seed decides who is hit, how and when; the schedule is printed when its test fails. SEEDS=7 or SEEDS=1-1000 chooses others,
+SCHEDULE='{"seconds": ..., "faults": [...]}' plays what was printed instead of what the seed says."""
+
+import os
+
+from faults.schedule import BRIDGE, Fault, Schedule
+from faults.world import IngressWorld
+
+SECONDS = float(os.environ.get("SCHEDULE_SECONDS", 8))
+RATE = int(os.environ.get("RATE", 200))
+# Every so manieth has three brokers.
+OF_THREE_BROKERS = 4
+
+
+def test_nothing_that_was_answered_200_is_lost(seed, clusters, record_property):
+    kafka = clusters(3 if seed % OF_THREE_BROKERS == 0 else 1)
+    with IngressWorld(kafka, seed, RATE) as world:
+        schedule = Schedule.parse(os.environ["SCHEDULE"]) if "SCHEDULE" in os.environ else \
+            Schedule.of_seed(seed, SECONDS, world.victims())
+        print(f"SEEDS={seed} SCHEDULE='{schedule}'")
+        record_property("outcome", world.suffer(schedule))
+
+
+def test_a_schedule_can_be_played_again_from_its_seed_and_from_what_was_printed():
+    victims = [BRIDGE, "broker-1", "link-1", "disk", "door"]
+    schedule = Schedule.of_seed(7, 600, victims)
+    assert len(schedule.faults) > 50
+    assert {f.whom for f in schedule.faults} == set(victims)
+    assert str(Schedule.of_seed(7, 600, victims)) == str(schedule)
+    assert str(Schedule.of_seed(8, 600, victims)) != str(schedule)
+    assert Schedule.parse(str(schedule)).faults == schedule.faults
+    for whom in victims:
+        hits = schedule.hits(whom)
+        assert all(one.at_s + one.for_s < next_one.at_s for one, next_one in zip(hits, hits[1:]))
+    assert Schedule.parse('{"seconds": 1, "faults": [[0.5, "kill", "bridge", 0.2]]}').faults == \
+        [Fault(0.5, "kill", BRIDGE, 0.2)]

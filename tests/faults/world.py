@@ -1,0 +1,192 @@
+"""Everything that a schedule can hit: Kafka, the links to it, a bridge with or without a spool, its disk, clock and files; in
+some worlds a reconciler and a provider that fails, too. What is owed is settled when all of it is well again."""
+
+import asyncio
+import collections
+import json
+import pathlib
+import random
+import shutil
+import tempfile
+
+from harness import consumers, wait
+from harness.bridge import SECRET, Bridge, ConfigDirectory, route
+from harness.faulty_disk import FaultyDisk
+from harness.kafka import KafkaCluster
+from harness.oracle import Oracle
+from harness.sender import Load, event, statuses
+from harness.skewed_clock import SkewedClock
+
+from faults.links import Link
+from faults.player import Player
+from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES
+
+ACCOUNTS = [f"account-{n}" for n in range(8)]
+DEADLINE_S = 2.5
+ANSWER_MARGIN_S = 1.5  # for the loader and two noisy cores
+CONNECTIONS = 32
+
+
+class LinkedKafka:
+    """A cluster whose brokers are each reached over a link."""
+
+    def __init__(self, brokers):
+        self.links = [Link() for _ in range(brokers)]
+        self.cluster = KafkaCluster(brokers, link_ports=[link.port for link in self.links])
+        for link, broker in zip(self.links, self.cluster.brokers, strict=True):
+            link.target = broker.linked_port
+
+    def __enter__(self):
+        self.cluster.start()
+        return self
+
+    def __exit__(self, *_):
+        for link in self.links:
+            link.close()
+        self.cluster.stop()
+
+
+def outcome(seed, schedule, load, settled, recovered_s):
+    """Of one schedule: figures that can be added up. recovered_s: from the end of the last fault, and Kafka's first
+    acknowledgement to somebody else, to the last answer that was not 200."""
+    return {"seed": seed, "faults": len(schedule.faults), "acknowledged": len(settled.delivered), "twice": len(settled.twice),
+            "unacknowledged": len(settled.unacknowledged), "recovered_s": round(recovered_s, 2),
+            "answers": {str(status): n for status, n in statuses(a for _, a in load.answers).items()}}
+
+
+def summary(outcomes, failed):
+    """Lines about many of them."""
+    def total(name):
+        return sum(o[name] for o in outcomes)
+
+    recovered = sorted(o["recovered_s"] for o in outcomes)
+    answers = collections.Counter()
+    for o in outcomes:
+        answers.update(o["answers"])
+    return [f"{len(outcomes) + failed} schedules with {total('faults')} faults: {len(outcomes)} passed, {failed} failed",
+            f"{total('acknowledged')} acknowledged: 0 lost, 0 altered, 0 invented, {total('twice')} there twice, each with one id;"
+            f" {total('unacknowledged')} there without an acknowledgement",
+            f"answers: {', '.join(f'{n} x {status}' for status, n in sorted(answers.items()))}",
+            f"well again after {recovered[len(recovered) // 2]} s (median), {recovered[-1]} s (longest)"]
+
+
+class IngressWorld:
+    """One schedule's world in a cluster that others have used before it."""
+
+    def __init__(self, kafka, seed, rate):
+        self.kafka, self.seed, self.rate = kafka, seed, rate
+        self.has_spool = random.Random(f"world {seed}").random() < 0.6
+        self.oracle = Oracle()
+        self.sent = {}
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-faults-"))
+        self.clock = SkewedClock(self.directory / "clock")
+        (self.directory / "spool").mkdir()
+        self.disk = FaultyDisk(self.directory / "spool", self.directory / "disk") if self.has_spool else None
+        self.door = Link()
+        self.topics = {slug: f"s{seed}.{slug}" for slug in ("invoice", "other", "dead-letter", "token")}
+        self.bridge = self._bridge()
+
+    def _bridge(self):
+        settings = {
+            "kafka": {"brokers": self.kafka.cluster.linked_bootstrap},
+            "topics": {"template": f"s{self.seed}.{{resource}}", "other": self.topics["other"],
+                       "dead_letter": self.topics["dead-letter"], "token": self.topics["token"]},
+        }
+        if self.has_spool:
+            settings["spool"] = {"directory": str(self.directory / "spool"), "max_bytes": 16 << 20}
+        routes = [route(account, previous_secret_file="../secrets/former") for account in ACCOUNTS]
+        preloads = [self.clock.environment] + ([self.disk.environment] if self.disk else [])
+        environ = {name: value for preload in preloads for name, value in preload.items()}
+        environ["LD_PRELOAD"] = " ".join(preload["LD_PRELOAD"] for preload in preloads)
+        bridge = Bridge(ConfigDirectory(settings, routes), environ=environ)
+        self.door.target = bridge.ingress_port
+        return bridge
+
+    def victims(self):
+        """The bridge is hit more often than anything else."""
+        numbers = [broker.node for broker in self.kafka.cluster.brokers]
+        return [BRIDGE, BRIDGE, BRIDGE, DOOR, CLOCK, FILES, *([DISK] if self.has_spool else []),
+                *(f"{whom}-{number}" for number in numbers for whom in ("broker", "link"))]
+
+    def __enter__(self):
+        self.kafka.cluster.create_topics(*self.topics.values())
+        self.bridge.start()
+        return self
+
+    def __exit__(self, *_):
+        self.door.close()
+        self.bridge.kill()
+        self.bridge.config.remove()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    # --- the schedule ---
+
+    def suffer(self, schedule):
+        """Loads the bridge while the schedule is played and until all is well; settles; returns the outcome()."""
+        player = Player(self.kafka.cluster, self.kafka.links, self.door, self.bridge, disk=self.disk, clock=self.clock)
+        load, recovered_s = asyncio.run(self._scenario(schedule, player))
+        self._drained()
+        self._check_answers(load, player)
+        settled = self._settle(schedule)
+        self._stop()
+        return outcome(self.seed, schedule, load, settled, recovered_s)
+
+    async def _scenario(self, schedule, player):
+        paths = [f"/in/maesn/{account}/by-hand" for account in ACCOUNTS]
+        async with Load(self.door.port, paths, SECRET, connections=CONNECTIONS, rate=self.rate, oracle=self.oracle,
+                        prefix=f"s{self.seed}", patience=10) as load:
+            await load.answered(self.rate)
+            await player.play(schedule)
+            kafka_back_at = await asyncio.to_thread(self.kafka.cluster.acknowledged_at, self.topics["other"])
+            healed_at = max(player.healed_at, kafka_back_at)
+
+            def is_well():
+                last = load.since(healed_at)[-self.rate:]
+                return len(last) == self.rate and all(answer.status == 200 for answer in last)
+            await load.until(is_well, 90, "nothing but 200 again")
+        # The last answer that was none: from then on it was well.
+        bad = [a.sent_at + a.elapsed for a in load.since(healed_at) if a.status != 200]
+        return load, max(0.0, max(bad, default=healed_at) - healed_at)
+
+    def _drained(self):
+        if self.has_spool:
+            wait.until(lambda: self.bridge.metric("maesn_bridge_spool_records") == 0, 90, "the spool is drained")
+
+    def _check_answers(self, load, player):
+        """200, or 503 with Retry-After, in time; none only where the bridge or the way to it was hit."""
+        for name, answer in load.answers:
+            if player.was_disturbed(answer.sent_at, answer.sent_at + answer.elapsed):
+                assert answer.status in (0, 200, 503), f"{name}: {answer}"
+                continue
+            assert answer.status in (200, 503), f"{name}: {answer}"
+            assert answer.status == 200 or int(answer.retry_after) >= 1, f"{name}: {answer}"
+            assert answer.elapsed < DEADLINE_S + ANSWER_MARGIN_S, f"{name}: {answer}"
+
+    # --- what is owed ---
+
+    def _settle(self, schedule):
+        records = [r for r in consumers.read_all(self.kafka.cluster, *self.topics.values(), seconds=180) if r.value != b"eager"]
+        settled = self.oracle.settle(records)
+        self._check_payloads(records)
+        # Of what was answered 503 only what was on the wire may have arrived, and the bridge knew: as far as it lived.
+        if not self.has_spool and not schedule.hits(BRIDGE, "kill", "terminate"):
+            said_503 = self.oracle.named(lambda a: a.status == 503) & settled.unacknowledged
+            assert len(said_503) <= self.bridge.metric("maesn_bridge_kafka_messages_total", result="ambiguous")
+        return settled
+
+    def _check_payloads(self, records):
+        """What was sent, and nothing of it altered; what is there twice has one id."""
+        ids = {}
+        for record in records:
+            value = json.loads(record.value)
+            name, sent = value["resourceId"], event(value["resourceId"])
+            assert {key: value.get(key) for key in sent} == sent, f"{name} was altered: {value}"
+            account = record.headers["ce_source"].rpartition("/")[2]
+            assert value["account"] == account and account in ACCOUNTS, f"{name} is said to be {account}'s: {value}"
+            assert record.key == f"INVOICE:{account}".encode(), f"{name} has the key {record.key}"
+            assert ids.setdefault(name, record.headers["ce_id"]) == record.headers["ce_id"], f"{name} has two ids"
+
+    def _stop(self):
+        """It lives, since nobody ordered otherwise, and comes to an end as it should."""
+        assert self.bridge.process.poll() is None, f"it exited with {self.bridge.process.returncode}: {self.bridge.tail()}"
+        assert self.bridge.stop() == 0, self.bridge.tail()
