@@ -121,6 +121,22 @@ differs "$reference" deploy/asyncapi.yaml 's/address: maesn\.invoice/address: ma
 differs "$reference" deploy/asyncapi.yaml 's/partitions: 6/partitions: 7/' 'asyncapi.yaml is out of date'
 differs "$reference" config/bridge.yaml '$aunheard_of: 1' 'unheard_of'
 
+# missing STATUS: a package of this status, as dpkg-query tells it, is told to be missing.
+missing() {
+    rm -rf "${root:?}"/*
+    printf '#!/bin/bash\nprintf %%s %q\n' "$1" >"$root/dpkg-query"
+    printf '#!/bin/bash\necho 1000\n' >"$root/id"
+    chmod +x "$root/dpkg-query" "$root/id"
+    { PATH=$root:$PATH "$checks/../../deploy/install-packages" zsh 2>&1 || true; } | grep -q '^missing packages.* zsh$'
+}
+
+for status in '' 'not-installed ' 'config-files ' 'half-installed ' 'not-installed config-files '; do
+    missing "$status" || { echo "install-packages takes a package for installed whose status is: $status" && failed=1; }
+done
+for status in 'installed ' 'installed installed ' 'not-installed installed '; do
+    ! missing "$status" || { echo "install-packages takes a package for missing whose status is: $status" && failed=1; }
+done
+
 # says CHECK WHEN SED MESSAGE: of a program whose output for the arguments WHEN is changed so the check must tell this.
 says() {
     local out program=$root/maesn-bridge
