@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bridge/base/scoped.h"
+#include "bridge/ops/host.h"
 
 /* A scraper, the kubelet's probes and a few people; each connection costs one pool of memory. */
 static const unsigned connections_max = 64;
@@ -196,6 +197,20 @@ static enum MHD_Result find_page(struct MHD_Connection *connection, const struct
     return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; / lists what there is\n");
 }
 
+/* On other interfaces names are as many as there are ways to set up monitoring, and who may connect
+ * is for the network to say. */
+static bool is_misdirected(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(address);
+    if (info == NULL || getsockname(info->connect_fd, (struct sockaddr *)&address, &len) != 0)
+        return false;
+    return host_address_is_loopback(&address) &&
+           !host_is_local(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host"));
+}
+
 /* MHD's handler: called with the headers, then for each piece of a body, then for the answer. */
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload_data,
@@ -209,6 +224,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         /* An answer this early closes the connection, so a body is never read. */
         if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
             return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        if (is_misdirected(connection))
+            return answer_text(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+                               "on the loopback interface only localhost, an address or a name "
+                               "without a dot is expected as Host\n");
         return MHD_YES;
     }
     if (*upload_data_size > 0) {

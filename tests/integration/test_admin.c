@@ -98,12 +98,13 @@ static int client_open(const struct fixture *f)
 }
 
 /* Sends a request that asks for the connection to be closed; returns all that came back. */
-static const char *ask(const struct fixture *f, const char *request_line, const char *rest)
+static const char *ask_host(const struct fixture *f, const char *host, const char *request_line,
+                            const char *rest)
 {
     static char answer[65536];
     char request[1024];
-    snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s",
-             request_line, rest);
+    snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s",
+             request_line, host, rest);
     int fd = client_open(f);
     assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
     size_t len = 0;
@@ -115,6 +116,11 @@ static const char *ask(const struct fixture *f, const char *request_line, const 
     answer[len] = '\0';
     close(fd);
     return answer;
+}
+
+static const char *ask(const struct fixture *f, const char *request_line, const char *rest)
+{
+    return ask_host(f, "localhost", request_line, rest);
 }
 
 static const char *body_of(const char *answer)
@@ -215,6 +221,19 @@ static void other_methods_are_405(void **state)
     }
 }
 
+/* A page in a browser here could have its own name lead to this listener, and read the answer. */
+static void a_name_that_a_stranger_can_have_is_421_on_every_page(void **state)
+{
+    static const char *const paths[] = {"/", "/metrics", "/debug/config", "/other?text=1"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "GET %s", paths[i]);
+        assert_int_equal(code_of(ask_host(*state, "evil.example:9090", line, "\r\n")), 421);
+        assert_int_equal(code_of(ask_host(*state, "127.0.0.1:9090", line, "\r\n")), 200);
+        assert_int_equal(code_of(ask_host(*state, "ingress:9090", line, "\r\n")), 200);
+    }
+}
+
 static void anything_else_is_404(void **state)
 {
     static const char *const rows[] = {
@@ -276,6 +295,7 @@ int main(void)
         TEST(readiness_is_503_while_a_check_fails_and_says_why),
         TEST(head_is_answered_as_get_without_a_body),
         TEST(other_methods_are_405),
+        TEST(a_name_that_a_stranger_can_have_is_421_on_every_page),
         TEST(anything_else_is_404),
         TEST(a_get_with_a_body_is_answered),
         TEST(a_connection_serves_one_request_after_the_other),
