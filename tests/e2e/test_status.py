@@ -11,7 +11,7 @@ import pytest
 
 from harness import wait
 from harness.bridge import PATH, SECRET
-from harness.browser import SCHEMES, WIDTHS, Browser, keep, overflow, violations
+from harness.browser import SCHEMES, WIDTHS, Browser, judge, keep, overflow, violations
 from harness.crowd import Crowd
 from harness.maesn import Maesn
 from harness.reconciler import World, account
@@ -105,6 +105,18 @@ def test_the_page_fits_every_width_in_light_and_dark(browser, request, size, wid
         assert page.locator(".subscriptions").first.is_visible() or size == "few"
         assert overflow(page) <= 0
         keep(page, f"status-{size}-{width}-{scheme}-open")
+
+
+def test_a_screenshot_of_nothing_is_seen(browser):
+    with browser.page() as page:
+        page.set_content("<p style='margin-bottom: 3000px'>Only at the top there is something, enough of it to be seen: " + "x" * 2000)
+        with pytest.raises(AssertionError):
+            keep(page, "nothing-below")
+        with pytest.raises(AssertionError):
+            judge(page.screenshot(), 1280, 900, True, "light-instead-of-dark")
+        page.set_content("")
+        with pytest.raises(AssertionError):
+            keep(page, "blank")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

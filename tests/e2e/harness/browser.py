@@ -1,10 +1,12 @@
 """Chromium, Debian's own, as a person has it: pages in any width and colour scheme, and what their consoles say."""
 
 import contextlib
+import io
 import os
 import pathlib
 import shutil
 
+import PIL.Image
 from playwright.sync_api import sync_playwright
 
 from harness import environment
@@ -53,7 +55,26 @@ def violations(page):
 
 
 def keep(page, name):
-    """A screenshot for people, where SCREENSHOTS names a directory."""
+    """A screenshot of the whole page, which is looked at here; for people where SCREENSHOTS names a directory."""
+    shot = page.screenshot(full_page=True)
+    window = page.evaluate("""({width: innerWidth, height: document.documentElement.scrollHeight,
+                               dark: matchMedia('(prefers-color-scheme: dark)').matches})""")
     if directory := os.environ.get("SCREENSHOTS"):
         pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=pathlib.Path(directory) / f"{name}.png", full_page=True)
+        (pathlib.Path(directory) / f"{name}.png").write_bytes(shot)
+    judge(shot, window["width"], window["height"], window["dark"], name)
+
+
+def judge(shot, width, height, is_dark, name):
+    """A picture of this size, dark or light as a whole, on which there is something, from the top to the bottom."""
+    with PIL.Image.open(io.BytesIO(shot)) as picture:
+        assert picture.width == width and abs(picture.height - height) <= 1, (name, picture.size, width, height)
+        grey = picture.convert("L")
+    histogram = grey.histogram()
+    ground = histogram.index(max(histogram))
+    assert (ground < 64) if is_dark else (ground > 192), (name, ground)
+    # Text and lines: far from the ground, in each third of the page.
+    for third in range(3):
+        part = grey.crop((0, third * grey.height // 3, grey.width, (third + 1) * grey.height // 3)).histogram()
+        drawn = sum(count for shade, count in enumerate(part) if abs(shade - ground) > 64)
+        assert drawn / sum(part) > 0.002, (name, third, drawn)
