@@ -157,7 +157,7 @@ def starts(bench, cluster):
 def warm_up(bench, started, requests=None, **options):
     """Compilers, of the broker's too, and connections."""
     for one in started.values():
-        load.run(requests or bench.requests, one.port, connections=64, seconds=max(1, bench.asked.warm_up), **options)
+        load.run(requests or bench.requests, one.port, connections=64, seconds=bench.asked.warm_up, **options)
 
 
 def base_case(bench, cluster):
@@ -223,7 +223,7 @@ def options():
     asked.began_at = time.monotonic()
     asked.rounds = asked.rounds or (1 if asked.quick else 5)
     asked.seconds = asked.seconds or (1 if asked.quick else 2)
-    asked.warm_up = 1 if asked.quick else 4
+    asked.warm_up = 1 if asked.quick else 3
     asked.rates = (5000, 20000) if asked.quick else RATES
     asked.stages = asked.stages.split(",") if asked.stages else ("closed", "opened", "starts", "safety") if asked.quick else STAGES
     assert set(asked.stages) <= set(STAGES), f"stages are {STAGES}"

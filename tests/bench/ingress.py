@@ -1,7 +1,6 @@
 """Measures the ingress; started by tests/bench/ingress."""
 
 import argparse
-import collections
 import pathlib
 import statistics
 import sys
@@ -9,35 +8,28 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-import load  # noqa: E402
+import closed_loop  # noqa: E402
 from harness.bridge import SECRET, Bridge, ConfigDirectory, route  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
-from process import cpu_seconds, machine, resident_mib  # noqa: E402
+from process import machine  # noqa: E402
 
 ACCOUNTS = 16
-Measured = collections.namedtuple("Measured", "per_second p50_ms p99_ms p999_ms cpu_us resident_mib errors")
 PARTITIONS = 6
 TOPICS = ("maesn.invoice", "maesn.other", "maesn.dead-letter", "maesn.token")
 
 
-def measured(bridge, requests, **options):
-    """What the bridge does under this load, and what a callback costs it."""
-    before = cpu_seconds(bridge.pid)
-    got = load.run(requests, bridge.ingress_port, **options)
-    cpu = cpu_seconds(bridge.pid) - before
-    latency, answered = got["latency_ms"], got["statuses"].get("200", 0)
-    return Measured(got["per_second"], latency["p50"], latency["p99"], latency["p99.9"], cpu / max(1, answered) * 1e6,
-                    resident_mib(bridge.pid), got["answers"] - answered + sum(got["failures"].values()))
-
-
 def lock_step(bridge, requests, connections, seconds):
-    return measured(bridge, requests, connections=connections, seconds=seconds)
+    return closed_loop.run(bridge.pid, bridge.ingress_port, requests, connections, seconds)
+
+
+def fixed_rate(bridge, requests, rate, seconds):
+    return closed_loop.run(bridge.pid, bridge.ingress_port, requests, 16, seconds, rate=rate)
 
 
 def measure(bridges, requests, seconds):
     [bridge] = bridges
     print_table([*((f"{n} connections", lock_step(bridge, requests, n, seconds)) for n in (1, 16, 64, 256)),
-                 ("fixed rate 100/s", measured(bridge, requests, connections=16, rate=100, seconds=seconds))])
+                 ("fixed rate 100/s", fixed_rate(bridge, requests, 100, seconds))])
 
 
 def compare(bridges, requests, seconds, rounds):
@@ -66,7 +58,7 @@ def main():
         spools = [{}, {"spool": {"directory": scratch}}] if asked.spool else [{}]
         bridges = [Bridge(ConfigDirectory({"kafka": {"brokers": cluster.bootstrap}, **spool}, routes)) for spool in spools]
         try:
-            requests = load.prepare(pathlib.Path(scratch) / "requests", [(r["path"], SECRET) for r in routes])
+            requests = closed_loop.prepare(scratch, [r["path"] for r in routes], SECRET)
             for bridge in bridges:
                 bridge.start()
                 lock_step(bridge, requests, 64, 5)  # the broker's compiler warms up
