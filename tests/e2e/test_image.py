@@ -1,5 +1,6 @@
 """The image: small, without a shell, reproducible, and the main job runs in it without a right that it does not need."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -17,16 +18,26 @@ from harness.environment import ROOT
 from harness.sender import encode, event, post
 
 EPOCH = 1700000000
+SOURCE = "https://example.com/maesn-bridge"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """(root file system, configuration of the image)"""
+def directories(tmp_path_factory):
+    """What deploy/build-image writes, twice."""
+    return [tmp_path_factory.mktemp(name) for name in ("first", "second")]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, directories):
+    """(root file system, configuration of the image, the same of the second build, the base's name)"""
     directory = tmp_path_factory.mktemp("image")
     base = image.make_base(directory)
     names = ["localhost/maesn-bridge:first", "localhost/maesn-bridge:second"]
-    first, second = (image.build(base, name, EPOCH) for name in names)
-    yield image.unpack(names[0], directory / "root"), first, second
+    # The name stands in the archive: the second has the first one's while it is built.
+    first = image.build(base, names[0], directories[0], SOURCE_DATE_EPOCH=str(EPOCH), SOURCE=SOURCE)
+    image.buildah("tag", names[0], names[1])
+    second = image.build(base, names[0], directories[1], SOURCE_DATE_EPOCH=str(EPOCH), SOURCE=SOURCE)
+    yield image.unpack(names[0], directory / "root"), first, second, base
     image.remove(*names)
 
 
@@ -67,28 +78,76 @@ def test_it_runs_as_an_ordinary_user_and_carries_its_labels(built):
     config = built[1]["config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/usr/bin/maesn-bridge"]
-    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def test_it_tells_where_it_comes_from(built, directories):
+    """Every label, none empty or unknown."""
+    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in built[1]["config"]["Labels"].items()}
+    assert json.loads((directories[0] / "labels.json").read_text()) == built[1]["config"]["Labels"]
     version = yaml.safe_load((ROOT / "deploy/helm/maesn-bridge/Chart.yaml").read_text())["appVersion"]
-    assert config["Labels"]["org.opencontainers.image.version"] == version
+    head = image.call("git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "rev-parse", "HEAD").strip()
+    assert labels.pop("revision").removesuffix("-dirty") == head
+    assert re.fullmatch("sha256:[0-9a-f]{64}", labels.pop("base.digest"))
+    assert labels.pop("title") == "maesn-bridge" and labels.pop("description")
+    assert {name: value for name, value in labels.items() if not name.startswith("io.")} == {
+        "licenses": "Apache-2.0", "version": version, "source": SOURCE, "created": "2023-11-14T22:13:20Z", "base.name": built[3]}
 
 
-def test_two_builds_are_the_same_byte_for_byte(built):
+def test_without_a_date_it_has_the_commits():
+    date = image.call("git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "log", "-1", "--format=%ct").strip()
+    script = (ROOT / "deploy/build-image").read_text()
+    lines = "\n".join(line for line in script.splitlines() if line.startswith(("git()", "SOURCE_DATE_EPOCH=")))
+    unset = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    assert image.call("bash", "-euc", f"{lines}\necho $SOURCE_DATE_EPOCH", cwd=ROOT, env=unset).strip() == date
+
+
+def test_two_builds_are_the_same_byte_for_byte(built, directories):
     assert built[1]["rootfs"] == built[2]["rootfs"]
+    written = sorted(path.name for path in directories[0].iterdir())
+    assert written == ["image.tar", "labels.json", "sbom.cdx.json"]
+    for name in written:
+        assert (directories[0] / name).read_bytes() == (directories[1] / name).read_bytes(), name
 
 
-def test_a_scanner_sees_every_package_and_the_bridge_itself(root, tmp_path):
+def cyclonedx(file):
+    document = json.loads(file.read_text())
+    assert document["bomFormat"] == "CycloneDX"
+    return document
+
+
+def test_its_sbom_is_of_the_final_root(built, directories, root):
+    document = cyclonedx(directories[0] / "sbom.cdx.json")
+    assert document["metadata"]["timestamp"] == "2023-11-14T22:13:20Z"
+    references = [component["bom-ref"] for component in document["components"]]
+    assert len(set(references)) == len(references)
+    listed = {c["name"]: c for c in document["components"] if c["type"] in ("library", "application")}
+    assert sorted(listed) == packages(root)
+    for name, component in listed.items():
+        status = (root / "var/lib/dpkg/status.d" / name).read_text()
+        assert component["version"] == re.search(r"^Version: (.*)$", status, re.MULTILINE)[1]
+        assert component["purl"].startswith("pkg:generic/" if name == "maesn-bridge" else f"pkg:deb/debian/{name}@"), component
+    hashes = {c["name"]: c["hashes"][0]["content"] for c in document["components"] if c["type"] == "file"}
+    assert hashes == {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files(root)}
+
+
+def test_a_scanner_sees_every_package_and_the_bridge_itself_as_the_sbom_does(directories, root, tmp_path):
     """CycloneDX, as Trivy makes it."""
     file = tmp_path / "sbom.json"
     image.TRIVY.chmod(0o755)
     image.call(image.TRIVY, "rootfs", "--cache-dir", tmp_path / "cache", "--offline-scan", "--skip-db-update", "--format", "cyclonedx",
                "--output", file, root)
-    document = json.loads(file.read_text())
-    assert document["bomFormat"] == "CycloneDX"
+    document = cyclonedx(file)
     listed = {component["name"]: component.get("version", "") for component in document["components"]}
     for package in packages(root):
         status = (root / "var/lib/dpkg/status.d" / package).read_text()
         version = re.search(r"^Version: (.*)$", status, re.MULTILINE)[1]
         assert version.endswith(listed[package]) or listed[package].endswith(version), (package, version, listed.get(package))
+
+    def named(file):
+        """Package URLs without version, architecture and epoch, which Trivy writes elsewhere."""
+        return {component["purl"].partition("@")[0] for component in cyclonedx(file)["components"] if component.get("purl", "").startswith("pkg:deb/")}
+
+    assert named(directories[0] / "sbom.cdx.json") == {name for name in named(file) if not name.endswith("/maesn-bridge")}
 
 
 @pytest.fixture
