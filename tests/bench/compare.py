@@ -239,7 +239,11 @@ def main():
         bench = Bench(asked, chosen, scratch)
         bench.say(", ".join(c.name for c in chosen))
         bench.figures["about"] = about(bench, load.noise(scratch))
-        run(bench)
+        try:
+            run(bench)
+        except BaseException:
+            print(report.text(bench.figures))  # what was measured before is not lost
+            raise
     if asked.report:
         asked.report.mkdir(parents=True, exist_ok=True)
         report.dump(bench.figures, asked.report / "figures.json")

@@ -195,7 +195,7 @@ def _java(cache):
     jars = [pathlib.Path(jar) for jar in (cache / "java/classpath").read_text().strip().split(":")]
     command = [home / "bin/java", "-cp", ":".join(map(str, [cache / "java/classes", *jars]))]
     for tuned in (False, True):
-        yield _peer("Java: Helidon on virtual threads, kafka-clients", "Java",
+        yield _peer("Java: Helidon, kafka-clients", "Java",
                     [*command, *(["-XX:+UseParallelGC", "-Xmx512m"] if tuned else []), "Peer"], cache,
                     installed=[home, *jars, cache / "java/classes"], tuned=tuned,
                     version=run_output(home / "bin/java", "-version").splitlines()[0])
