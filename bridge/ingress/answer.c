@@ -3,6 +3,9 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include "bridge/base/clock.h"
 
 /* Retry-After: 1 s for what passes by itself, 5 s for what takes Kafka, or a person, to mend. */
 static const struct answer_row rows[ANSWERS] = {
@@ -39,9 +42,18 @@ static const struct answer_row rows[ANSWERS] = {
     [ANSWER_DEADLINE] = {503, 5, "try again\n", "deadline", ANSWER_LOG_UNANSWERED},
 };
 
+/* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL. */
+#define DATE_SIZE 30
+
+struct built {
+    struct MHD_Response *response;
+    time_t dated_at; /* the second that its Date tells; 0: it has none, libmicrohttpd writes one */
+    char date[DATE_SIZE];
+};
+
 struct answers {
-    struct MHD_Response *open[ANSWERS];
-    struct MHD_Response *closing[ANSWERS];
+    struct built open[ANSWERS];
+    struct built closing[ANSWERS];
 };
 
 const struct answer_row *answer_row(enum answer answer)
@@ -130,9 +142,9 @@ enum status answers_new(struct answers **ret)
     if (a == NULL)
         return STATUS_NOMEM;
     for (enum answer answer = ANSWER_NONE; answer < ANSWERS; answer++) {
-        a->open[answer] = build(answer, false);
-        a->closing[answer] = build(answer, true);
-        if (a->open[answer] == NULL || a->closing[answer] == NULL) {
+        a->open[answer].response = build(answer, false);
+        a->closing[answer].response = build(answer, true);
+        if (a->open[answer].response == NULL || a->closing[answer].response == NULL) {
             answers_free(a);
             return STATUS_NOMEM;
         }
@@ -144,19 +156,47 @@ enum status answers_new(struct answers **ret)
 void answers_free(struct answers *a)
 {
     for (enum answer answer = ANSWER_NONE; a != NULL && answer < ANSWERS; answer++) {
-        if (a->open[answer] != NULL)
-            MHD_destroy_response(a->open[answer]);
-        if (a->closing[answer] != NULL)
-            MHD_destroy_response(a->closing[answer]);
+        if (a->open[answer].response != NULL)
+            MHD_destroy_response(a->open[answer].response);
+        if (a->closing[answer].response != NULL)
+            MHD_destroy_response(a->closing[answer].response);
     }
     free(a);
 }
 
-bool answers_queue(const struct answers *a, struct MHD_Connection *mhd, enum answer answer,
-                   bool closing)
+/* Source: RFC 9110 section 5.6.7. */
+static bool date_print(char ret[DATE_SIZE], time_t now)
 {
-    return MHD_queue_response(mhd, rows[answer].code,
-                              closing ? a->closing[answer] : a->open[answer]) == MHD_YES;
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm utc;
+    if (gmtime_r(&now, &utc) == NULL)
+        return false;
+    int len = snprintf(ret, DATE_SIZE, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT",
+                       days + 3 * utc.tm_wday, utc.tm_mday, months + 3 * utc.tm_mon,
+                       1900 + utc.tm_year, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    return len == DATE_SIZE - 1;
+}
+
+/* libmicrohttpd would work the date out for every answer, under a lock that all threads share
+ * (0.9.75, connection.c, get_date_str(); glibc, __tz_convert()). */
+static void date(struct built *built, time_t now)
+{
+    if (built->dated_at == now)
+        return;
+    if (built->dated_at != 0)
+        MHD_del_response_header(built->response, MHD_HTTP_HEADER_DATE, built->date);
+    built->dated_at = 0;
+    if (date_print(built->date, now) &&
+        MHD_add_response_header(built->response, MHD_HTTP_HEADER_DATE, built->date) == MHD_YES)
+        built->dated_at = now;
+}
+
+bool answers_queue(struct answers *a, struct MHD_Connection *mhd, enum answer answer, bool closing)
+{
+    struct built *built = closing ? &a->closing[answer] : &a->open[answer];
+    date(built, (time_t)(clock_unix_ms() / 1000));
+    return MHD_queue_response(mhd, rows[answer].code, built->response) == MHD_YES;
 }
 
 size_t answer_print(enum answer answer, char *ret, size_t ret_size)

@@ -79,8 +79,7 @@ void answers_free(struct answers *a);
 /* Queues an answer; closing: with "Connection: close". Returns false when libmicrohttpd refuses,
  * after which the connection is to be closed.
  */
-bool answers_queue(const struct answers *a, struct MHD_Connection *mhd, enum answer answer,
-                   bool closing);
+bool answers_queue(struct answers *a, struct MHD_Connection *mhd, enum answer answer, bool closing);
 
 /* Writes the whole message that answers_queue(closing) would send, for the moments when
  * libmicrohttpd does not take one. Returns its length.

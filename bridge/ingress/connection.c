@@ -11,6 +11,11 @@
 #include "bridge/base/clock.h"
 #include "bridge/ingress/loop.h"
 
+/* Suspending a connection and taking it up again costs two changes of libmicrohttpd's epoll set and
+ * a read of nothing (0.9.75, daemon.c, internal_suspend_connection_()): as much as so many calls of
+ * a handler that has nothing to do. A report comes within fewer turns while Kafka is well. */
+static const unsigned idle_calls_max = 16;
+
 struct connection *connection_new(struct loop *l, struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
@@ -82,6 +87,35 @@ void connection_enter(struct connection *c, enum phase phase)
         fifo = &c->loop->fifos[FIFO_READ_OUT];
     int64_t since = phase == PHASE_DELAYED ? delayed_since(c->loop) : clock_mono_ms();
     deadline_move(&c->deadline, phase == PHASE_CUT ? NULL : fifo, since);
+}
+
+void connection_suspend(struct connection *c)
+{
+    c->is_suspended = true;
+    MHD_suspend_connection(c->mhd);
+}
+
+void connection_resume(struct connection *c)
+{
+    c->loop->has_answers = true;
+    if (!c->is_suspended)
+        return;
+    c->is_suspended = false;
+    c->loop->has_resumed = true;
+    MHD_resume_connection(c->mhd);
+}
+
+void connection_stand_by(struct connection *c)
+{
+    if (c->is_suspended || ++c->idle_calls == idle_calls_max)
+        connection_suspend(c);
+}
+
+void connection_orphan(struct connection *c)
+{
+    (void)epoll_ctl(c->loop->hangups_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    c->mhd = NULL;
+    c->fd = -1;
 }
 
 void connection_half_closed(struct connection *c)

@@ -25,9 +25,9 @@ enum phase {
     PHASE_HEADER,     /* accepted, or a request line has come; header_timeout_ms */
     PHASE_BODY,       /* the header is accepted; body_timeout_ms */
     PHASE_HELD,       /* suspended until its route has a secret; deadline_ms */
-    PHASE_PUBLISHING, /* suspended until the sink reports; deadline_ms */
+    PHASE_PUBLISHING, /* stands by, later suspended, until the sink reports; deadline_ms */
     PHASE_DELAYED,    /* suspended: refused, and told so a little later */
-    PHASE_DECIDED,    /* resumed: the next call of the handler queues the answer */
+    PHASE_DECIDED,    /* the next call of the handler queues the answer */
     PHASE_ANSWERING,  /* libmicrohttpd sends the answer; header_timeout_ms */
     PHASE_CUT,        /* shut down: libmicrohttpd will notice */
 };
@@ -40,11 +40,13 @@ enum phase {
 struct connection {
     struct deadline deadline; /* first: a connection is found again from it */
     struct loop *loop;
-    struct MHD_Connection *mhd;
+    struct MHD_Connection *mhd; /* NULL: it is an orphan */
     int fd;
     enum phase phase;
     bool has_request_line; /* in PHASE_HEADER: a request has begun */
     bool half_closed;      /* the client sends no more */
+    bool is_suspended;     /* libmicrohttpd does not call the handler */
+    unsigned idle_calls;   /* of the handler in PHASE_PUBLISHING */
     bool leaves_unread;    /* it was answered before its body was read */
     struct request request;
 };
@@ -63,6 +65,20 @@ void connection_enter(struct connection *c, enum phase phase);
 /* The client has closed its side. libmicrohttpd 0.9.75 goes on waiting for the rest of a request
  * (measured). */
 void connection_half_closed(struct connection *c);
+
+/* From the handler: it is not called again before connection_resume(). */
+void connection_suspend(struct connection *c);
+
+/* The handler is called in this turn of the loop. */
+void connection_resume(struct connection *c);
+
+/* From the handler, in PHASE_PUBLISHING, when there is nothing to do yet: it is called again in the
+ * next turn, and suspended when that has gone on for a while. */
+void connection_stand_by(struct connection *c);
+
+/* libmicrohttpd closes it in PHASE_PUBLISHING, since its client is gone: it lives on until its
+ * answer is decided, which is counted and goes nowhere. */
+void connection_orphan(struct connection *c);
 
 /* Ends it without a word. */
 void connection_cut(struct connection *c);

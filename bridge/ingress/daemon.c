@@ -68,10 +68,14 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
         make_room(l, *socket_context);
         return;
     }
-    atomic_fetch_sub(&l->shared->connections, 1);
-    end_without_request(*socket_context);
-    connection_free(*socket_context);
+    struct connection *c = *socket_context;
     *socket_context = NULL;
+    atomic_fetch_sub(&l->shared->connections, 1);
+    end_without_request(c);
+    if (c != NULL && c->phase == PHASE_PUBLISHING)
+        connection_orphan(c);
+    else
+        connection_free(c);
 }
 
 static void *on_request_line(void *ctx, const char *target, struct MHD_Connection *mhd)
@@ -112,10 +116,12 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
     case PHASE_BODY:
         goes_on = piece.len > 0 ? request_gather(c, piece) : request_complete(c);
         break;
-    case PHASE_HELD:
     case PHASE_PUBLISHING:
+        connection_stand_by(c);
+        return MHD_YES;
+    case PHASE_HELD:
     case PHASE_DELAYED: /* a call without a reason: nothing has changed */
-        MHD_suspend_connection(mhd);
+        connection_suspend(c);
         goes_on = true;
         break;
     case PHASE_DECIDED:
@@ -127,6 +133,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
     case PHASE_CUT:
         break;
     }
+    c->loop->has_progressed = true;
     return goes_on ? MHD_YES : MHD_NO;
 }
 
@@ -150,8 +157,10 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request_c
 {
     (void)ctx, (void)request_context;
     struct connection *c = connection_of(mhd);
-    if (c == NULL)
+    if (c == NULL || c->phase == PHASE_PUBLISHING)
         return;
+    if (c->phase == PHASE_DECIDED && !c->request.counted) /* its client has just gone */
+        request_count(c, c->request.answer, NULL);
     count_own_answer(c);
     if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT && !c->request.counted &&
         (c->phase == PHASE_HEADER || c->phase == PHASE_BODY))

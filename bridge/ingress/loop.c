@@ -4,7 +4,9 @@
  *   mailbox ─► request_settle()       what the sink reported
  *   run_held()                        whose route has changed
  *   fifos ───► expire()               whose time has come
- *   MHD_run()                         accepts, reads, calls the handler, writes
+ *   MHD_run()                         accepts, reads, calls the handler, writes; twice where there
+ *                                     are reports: it queues an answer in one run and sends it in
+ *                                     the next
  *   run_hangups()                     who has closed his side
  *
  * External mode is no matter of taste. With a thread of its own libmicrohttpd (0.9.75, 1.0.1,
@@ -32,6 +34,10 @@ static const int64_t turn_max_ms = 500;
 /* Nor later than this while a request waits for its route: a change of the registry wakes nobody,
  * it is looked for. */
 static const int64_t held_turn_max_ms = 10;
+
+/* Nor later than this while connections stand by for their report: among what libmicrohttpd counts
+ * as work there may be the rest of a long header, or a pipelined request. */
+static const int64_t standing_turn_max_ms = 2;
 
 /* How late a wrong signature beyond the limit is told so, at least, and twice that at most: a
  * client that tries again at once, as a broken one does, tries twice a second, and costs those who
@@ -100,6 +106,14 @@ static void run_hangups(struct loop *l)
         connection_half_closed(events[i].data.ptr);
 }
 
+static void run_mailbox(struct loop *l)
+{
+    for (struct mailbox_node *node = mailbox_take(l->mailbox), *next; node != NULL; node = next) {
+        next = node->next;
+        request_settle(flight_of_node(node));
+    }
+}
+
 /* The number of changes is read before what they changed: a change that comes in between is seen
  * again in the next turn, none is missed. */
 static void run_held(struct loop *l)
@@ -127,12 +141,24 @@ static void run_deadlines(struct loop *l)
     lingering_run(&l->lingering, now);
 }
 
+/* libmicrohttpd counts as work each connection that stands by for its report. Others may have some
+ * left: a body of many pieces, an answer that was not sent at once, and what was suspended, which
+ * it reads and does not watch before there is nothing to read. */
+static bool has_other_work(const struct loop *l)
+{
+    size_t under_way = l->fifos[PHASE_BODY].len + l->fifos[PHASE_ANSWERING].len;
+    return l->fifos[PHASE_PUBLISHING].len == 0 || l->has_resumed ||
+           (l->has_progressed && under_way > 0);
+}
+
 int64_t loop_wait_ms(struct loop *l)
 {
     MHD_UNSIGNED_LONG_LONG daemon_ms;
-    if (MHD_get_timeout(l->daemon, &daemon_ms) == MHD_YES && daemon_ms == 0)
+    bool has_work = MHD_get_timeout(l->daemon, &daemon_ms) == MHD_YES && daemon_ms == 0;
+    if (has_work && has_other_work(l))
         return 0;
     int64_t now = clock_mono_ms(), wait = l->held > 0 ? held_turn_max_ms : turn_max_ms;
+    wait = has_work ? standing_turn_max_ms : wait;
     for (unsigned i = 0; i < FIFOS; i++) {
         int64_t left = deadline_wait_ms(&l->fifos[i], now);
         wait = left < wait ? left : wait;
@@ -150,13 +176,14 @@ void loop_turn(struct loop *l, int64_t wait_ms)
         {.fd = l->hangups_fd, .events = POLLIN},
     };
     poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms);
-    for (struct mailbox_node *node = mailbox_take(l->mailbox), *next; node != NULL; node = next) {
-        next = node->next;
-        request_settle(flight_of_node(node));
-    }
+    l->has_answers = l->has_resumed = l->has_progressed = false;
+    if (fds[1].revents != 0)
+        run_mailbox(l);
     run_held(l);
     run_deadlines(l);
     MHD_run(l->daemon);
+    if (l->has_answers) /* they are queued: now they are sent */
+        MHD_run(l->daemon);
     if (fds[3].revents != 0)
         run_hangups(l);
     atomic_store(&l->turned_at_mono_ms, clock_mono_ms());

@@ -20,7 +20,12 @@ struct loop {
     struct answers *answers;
     struct deadline_fifo fifos[FIFOS]; /* one a phase; that of PHASE_CUT stays empty */
     struct lingering lingering;
-    size_t held;                     /* connections in PHASE_HELD */
+    size_t held; /* connections in PHASE_HELD */
+    /* Of the latest turn. */
+    bool has_answers;    /* the handler was to queue some */
+    bool has_resumed;    /* connections that were suspended */
+    bool has_progressed; /* the handler had something to do */
+
     int64_t delayed_at_mono_ms;      /* since when the latest refusal is delayed, ... */
     size_t delayed_at_once;          /* ... and how many are since that instant */
     unsigned long long changes_seen; /* of the registry; what is held was judged by them */

@@ -9,9 +9,9 @@
  *   HEADER ────────────────► BODY ──┴────────────────► PUBLISHING ─────────────► DECIDED
  *     │                       │ ▲│                         │     request_expire     │
  *     │ refused at the header │ └┘ request_gather          │                        │
- *     │                       │                            │ (libmicrohttpd may     │ request_reply
- *     │                       │ refused, or nothing        │ call without a reason: │
- *     ▼                       ▼ to publish                 ▼ suspended again)       ▼
+ *     │                       │                            │ (libmicrohttpd calls   │ request_reply
+ *     │                       │ refused, or nothing        │ in every turn: stands  │
+ *     ▼                       ▼ to publish                 ▼ by, or is suspended)   ▼
  *   ANSWERING ◄──────────── ANSWERING ◄───────────────────────────────────────── ANSWERING
  *
  * One wrong signature too many goes from BODY to DELAYED, and with request_expire to DECIDED.
@@ -25,8 +25,10 @@
  *    event, or is a registration probe: never because it was handed to the sink.
  * 2. Whether the sink's report or the deadline decides is settled once, in flight.c. Both come to
  *    the loop's thread, so nothing else here needs a lock.
- * 3. A connection is suspended in HELD, in PUBLISHING, where request.flight is in the sink's hands,
- *    and in DELAYED, where nothing is kept of the request but its answer.
+ * 3. A connection is suspended in HELD and in DELAYED, where nothing is kept of the request but its
+ *    answer. In PUBLISHING, where request.flight is in the sink's hands, it stands by for some
+ *    turns, and is suspended then. One that stands by may lose its client: it is an orphan, and its
+ *    request ends as any other.
  * 4. A request holds a slot of the budget exactly while it is admitted; the bytes of its body are
  *    the flight's, which may live longer.
  * 5. The answer is queued by the handler's own call, never while suspended: libmicrohttpd 1.0
@@ -436,7 +438,7 @@ static void delay(struct connection *c)
     let_go_of_callback(c);
     connection_enter(c, PHASE_DELAYED);
     request_check(c);
-    MHD_suspend_connection(c->mhd);
+    connection_suspend(c);
 }
 
 bool request_complete(struct connection *c)
@@ -459,16 +461,24 @@ bool request_complete(struct connection *c)
     /* The report may be there already: it waits in the mailbox, which only this thread empties. */
     connection_enter(c, is_held ? PHASE_HELD : PHASE_PUBLISHING);
     request_check(c);
-    MHD_suspend_connection(c->mhd);
+    c->idle_calls = 0;
+    if (is_held)
+        connection_suspend(c);
     return true;
 }
 
 /* --- the answer ------------------------------------------------------------------------------ */
 
+/* The client of an orphan is gone: its answer is counted, and that is all. */
 static void resume(struct connection *c)
 {
     connection_enter(c, PHASE_DECIDED);
-    MHD_resume_connection(c->mhd);
+    if (c->mhd != NULL) {
+        connection_resume(c);
+        return;
+    }
+    request_count(c, c->request.answer, NULL);
+    connection_free(c);
 }
 
 static void decide(struct connection *c, enum answer answer)

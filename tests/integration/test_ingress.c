@@ -1,11 +1,13 @@
 /* The ingress over loopback: every judgement, and how requests may arrive. */
 #include "tests/integration/ingress_fixture.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +22,28 @@ static int start(void **state)
 {
     static struct ingress_fixture f;
     ingress_fixture_init(&f);
+    ingress_fixture_start(&f);
+    *state = &f;
+    return 0;
+}
+
+/* With one loop, what a client did before another one was answered has been seen. */
+static int start_one_loop(void **state)
+{
+    static struct ingress_fixture f;
+    ingress_fixture_init(&f);
+    f.opt.threads = 1;
+    ingress_fixture_start(&f);
+    *state = &f;
+    return 0;
+}
+
+static int start_one_impatient_loop(void **state)
+{
+    static struct ingress_fixture f;
+    ingress_fixture_init(&f);
+    f.opt.threads = 1;
+    f.opt.deadline_ms = 300;
     ingress_fixture_start(&f);
     *state = &f;
     return 0;
@@ -376,6 +400,13 @@ static void what_the_sink_refuses_or_fails_is_503_and_never_200(void **state)
     }
 }
 
+static void client_reset(int fd)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(fd);
+}
+
 static void a_client_that_leaves_while_it_waits_disturbs_nobody(void **state)
 {
     struct ingress_fixture *f = *state;
@@ -383,12 +414,100 @@ static void a_client_that_leaves_while_it_waits_disturbs_nobody(void **state)
     int fd = client_connect(f->port);
     assert_true(client_send_text(fd, SIGNED "Content-Length: 22\r\n\r\n" BODY));
     fake_sink_await(&f->sink, 1);
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-    close(fd);
+    client_reset(fd);
     fake_sink_report(&f->sink, STATUS_OK);
     f->sink.holds = false;
     assert_int_equal(client_post(f->port, ACTIVE_PATH, BODY).code, 200);
+}
+
+static void await_metric(struct ingress_fixture *f, const char *line)
+{
+    static char text[65536];
+    for (int i = 0; i < 1000; i++) {
+        ingress_metrics(f, text, sizeof(text));
+        if (strstr(text, line) != NULL)
+            return;
+        poll(NULL, 0, 10);
+    }
+    fail_msg("%s is not in:\n%s", line, text);
+}
+
+/* Sends a second callback that the sink holds back, and leaves; returns once the ingress has seen
+ * it. */
+static void leave(struct ingress_fixture *f)
+{
+    int fd = client_connect(f->port);
+    for (size_t n = 1; n <= 2; n++) {
+        assert_true(client_send_text(fd, SIGNED "Content-Length: 22\r\n\r\n" BODY));
+        fake_sink_await(&f->sink, n);
+        if (n == 1)
+            assert_int_equal(client_read(fd).code, 200);
+        f->sink.holds = true;
+    }
+    client_reset(fd);
+    assert_int_equal(client_exchange(f->port, "GET /in/nobody HTTP/1.0\r\n\r\n", 27).code, 404);
+}
+
+static void the_callback_of_a_client_that_left_is_counted_by_its_report(void **state)
+{
+    struct ingress_fixture *f = *state;
+    leave(f);
+    await_metric(f, "maesn_bridge_in_flight_requests 1\n");
+    assert_int_equal(fake_sink_report(&f->sink, STATUS_OK), 1);
+    await_metric(f, "maesn_bridge_in_flight_requests 0\n");
+    await_metric(f, "maesn_bridge_http_requests_total{provider=\"fake\",code=\"200\"} 2\n");
+}
+
+static void the_callback_of_a_client_that_left_has_its_deadline_too(void **state)
+{
+    struct ingress_fixture *f = *state;
+    leave(f);
+    await_metric(f, "maesn_bridge_in_flight_requests 0\n");
+    await_metric(f, "maesn_bridge_http_requests_total{provider=\"fake\",code=\"503\"} 1\n");
+    assert_int_equal(fake_sink_report(&f->sink, STATUS_OK), 1);
+    assert_int_equal(f->sink.abandoned, 1);
+}
+
+/* Longer than a connection stands by before libmicrohttpd suspends it. */
+static void a_report_that_comes_late_is_answered_as_one_that_comes_soon(void **state)
+{
+    struct ingress_fixture *f = *state;
+    f->sink.holds = true;
+    int fd = client_connect(f->port);
+    for (size_t n = 1; n <= 3; n++) {
+        assert_true(client_send_text(fd, SIGNED "Content-Length: 22\r\n\r\n" BODY));
+        fake_sink_await(&f->sink, n);
+        for (int i = 0; i < 20; i++)
+            (void)client_exchange(f->port, "GET /in/nobody HTTP/1.0\r\n\r\n", 27);
+        assert_int_equal(fake_sink_report(&f->sink, STATUS_OK), 1);
+        assert_int_equal(client_read(fd).code, 200);
+    }
+    close(fd);
+}
+
+static time_t date_of(const struct reply *reply)
+{
+    const char *date = strstr(reply->head, "\r\nDate: ");
+    struct tm utc = {0};
+    assert_non_null(date);
+    assert_null(strstr(date + 2, "\r\nDate: "));
+    assert_ptr_equal(strptime(date + 8, "%a, %d %b %Y %H:%M:%S GMT", &utc), date + 8 + 29);
+    return timegm(&utc);
+}
+
+static void an_answer_tells_when_it_was_given(void **state)
+{
+    struct ingress_fixture *f = *state;
+    time_t first = 0, latest = 0;
+    for (int i = 0; i < 1000 && latest <= first; i++) {
+        int64_t before = clock_unix_ms() / 1000; /* time() may be a tick behind */
+        struct reply reply = client_post(f->port, ACTIVE_PATH, BODY);
+        latest = date_of(&reply);
+        first = first == 0 ? latest : first;
+        assert_in_range(latest, before, clock_unix_ms() / 1000);
+        poll(NULL, 0, 10);
+    }
+    assert_true(latest > first);
 }
 
 static void refusals_are_counted_and_kept(void **state)
@@ -401,8 +520,6 @@ static void refusals_are_counted_and_kept(void **state)
     for (size_t i = 0; i < 4; i++)
         (void)client_exchange(f->port, requests[i], strlen(requests[i]));
     assert_int_equal(client_post(f->port, ACTIVE_PATH, BODY).code, 200);
-    static char text[65536];
-    ingress_metrics(f, text, sizeof(text));
     const char *lines[] = {
         "maesn_bridge_http_requests_total{provider=\"fake\",code=\"401\"} 2\n",
         "maesn_bridge_http_requests_total{provider=\"none\",code=\"404\"} 1\n",
@@ -412,9 +529,9 @@ static void refusals_are_counted_and_kept(void **state)
         "maesn_bridge_signature_verifications_total{provider=\"fake\",result=\"bad\"} 1\n",
         "maesn_bridge_signature_verifications_total{provider=\"fake\",result=\"current\"} 1\n",
     };
+    /* What libmicrohttpd answers by itself is counted once it is out. */
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        if (strstr(text, lines[i]) == NULL)
-            fail_msg("%s is not in:\n%s", lines[i], text);
+        await_metric(f, lines[i]);
     struct buf kept;
     buf_init(&kept, 1 << 20);
     rejections_print(f->rejections, &kept);
@@ -425,6 +542,7 @@ static void refusals_are_counted_and_kept(void **state)
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define T1(test) cmocka_unit_test_setup_teardown(test, start_one_loop, stop)
 
 int main(void)
 {
@@ -445,6 +563,11 @@ int main(void)
         T(a_half_closed_client_with_half_a_request_is_answered_400_and_counted),
         T(what_the_sink_refuses_or_fails_is_503_and_never_200),
         T(a_client_that_leaves_while_it_waits_disturbs_nobody),
+        T1(the_callback_of_a_client_that_left_is_counted_by_its_report),
+        cmocka_unit_test_setup_teardown(the_callback_of_a_client_that_left_has_its_deadline_too,
+                                        start_one_impatient_loop, stop),
+        T1(a_report_that_comes_late_is_answered_as_one_that_comes_soon),
+        T1(an_answer_tells_when_it_was_given),
         T(refusals_are_counted_and_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,12 +102,12 @@ class MountedDirectory:
 class Bridge:
     """`maesn-bridge ingress` as a process. Its logs are parsed: a line that is not JSON fails the test."""
 
-    def __init__(self, config, command=("ingress",), environ=None, prefix=()):
+    def __init__(self, config, command=("ingress",), environ=None, prefix=(), binary=environment.BINARY):
         self.config = config
         self.output = config.path / "stderr"
         self.admin_port = config.admin_port
         self.environ = {**os.environ, **(environ or {})}
-        self.command = [*prefix, str(environment.BINARY), *command, "--config", str(config.file)]
+        self.command = [*prefix, str(binary), *command, "--config", str(config.file)]
         self.process = None
 
     @property
