@@ -283,7 +283,7 @@ static enum status read_field(const struct record_form *form, const struct recor
         memcpy(member_of(record, f), string, strlen(string) + 1);
         return STATUS_OK;
     case RECORD_INSTANT:
-        if (!json_is_integer(value) || json_integer_value(value) < 0)
+        if (!json_is_integer(value) || json_integer_value(value) < (f->required ? 1 : 0))
             return refuse(form, f->name, "milliseconds since 1970", diag);
         *(int64_t *)member_of(record, f) = json_integer_value(value);
         return STATUS_OK;

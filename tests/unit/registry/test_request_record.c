@@ -73,6 +73,8 @@ static void what_is_no_request_is_refused(void **state)
         "{\"version\":2,\"account\":\"a\",\"kind\":\"pass\",\"requested_at_unix_ms\":1}",
         /* no instant */
         "{\"version\":1,\"account\":\"a\",\"kind\":\"pass\"}",
+        /* nor is 1970 an instant: it would be written as none */
+        "{\"version\":1,\"account\":\"a\",\"kind\":\"pass\",\"requested_at_unix_ms\":0}",
         /* no such kind */
         "{\"version\":1,\"account\":\"a\",\"kind\":\"dance\",\"requested_at_unix_ms\":1}",
         /* nothing to adopt */

@@ -174,7 +174,7 @@ static void what_is_no_record_of_this_version_is_refused_without_its_values(void
          "route record: its names and generation make no path"},
         {HEAD "\"provider\":\"maesn\",\"account\":\"a\",\"resource\":\"all\",\"event\":\"all\","
               "\"generation_unix_ms\":0,\"origin\":\"created\",\"system\":\"xero\"}",
-         "route record: its names and generation make no path"},
+         "route record: generation_unix_ms: expected milliseconds since 1970"},
         {HEAD "\"provider\":\"a-provider-with-a-name-too-long-\",\"account\":\"a\","
               "\"resource\":\"all\",\"event\":\"all\",\"generation_unix_ms\":1,"
               "\"origin\":\"created\",\"system\":\"xero\"}",
