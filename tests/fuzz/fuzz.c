@@ -171,6 +171,15 @@ bool fuzz_run(struct bytes input, long failing)
     return failed;
 }
 
+void fuzz_torture(struct bytes input)
+{
+    const long few = 20, end = 100000; /* more than any input of the tree makes */
+    const char *torture = getenv("TORTURE");
+    bool is_all = torture != NULL && strcmp(torture, "all") == 0;
+    for (long n = 0; n < end && fuzz_run(input, n);)
+        n += 1 + (is_all || n < few ? 0 : n / 5);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
@@ -180,13 +189,16 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* Every fourth input runs again. Early allocations fail more often: most runs make few. */
+/* Every fourth input runs again, or, with TORTURE in the environment, each many times. Early
+ * allocations fail more often: most runs make few. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct bytes input = bytes_of(data, len);
     fuzz_run(input, -1);
     uint64_t hash = hash64_mix(hash64(HASH64_START, input) + 1);
-    if (hash % 4 == 0)
+    if (getenv("TORTURE") != NULL)
+        fuzz_torture(input);
+    else if (hash % 4 == 0)
         fuzz_run(input, (long)((hash >> 8) % (UINT64_C(1) << (hash >> 4) % 9)));
     return 0;
 }

@@ -21,6 +21,10 @@ void fuzz_one(struct bytes input);
  * Returns whether there was one to fail. For who feeds the target. */
 bool fuzz_run(struct bytes input, long failing);
 
+/* Runs it with failing allocations, one a run: of those behind the first twenty a sample, or, with
+ * TORTURE=all in the environment, each. */
+void fuzz_torture(struct bytes input);
+
 /* What an assertion of the standard library does, with the values of an optimised build still
  * there. */
 #define FUZZ_ASSERT(claim)                                                                         \

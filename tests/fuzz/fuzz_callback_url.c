@@ -18,7 +18,7 @@ void fuzz_start(void)
     FUZZ_ASSERT(keyring_parse(bytes_of_text(text), "keys", &keys, NULL) == STATUS_OK);
 }
 
-/* Of the path from its last "/in/" up to the "-" before the token. */
+/* Of the path from its first "/in/" up to the "-" before the token. */
 static void make_token(const char *text, size_t key, char ret[CALLBACK_URL_TOKEN_LEN + 1])
 {
     uint8_t mac[CRYPTO_SHA256_SIZE];
@@ -62,11 +62,11 @@ static void check_url(const char *url)
     buf_init(&text, 4096);
     if (fuzz_is_nomem(callback_url_match(url, bases, 2, keys, &m)) || !m.ours)
         return;
-    const char *path = NULL;
-    for (const char *at = url; (at = strstr(at, "/in/")) != NULL; at++)
-        path = at;
-    FUZZ_ASSERT(path != NULL && m.base < 2);
-    check_ours(&m, path);
+    char key[CALLBACK_URL_KEY_SIZE];
+    callback_url_key(&m.url, key);
+    size_t len = strlen(key) + 1 + CALLBACK_URL_TOKEN_LEN;
+    FUZZ_ASSERT(m.base < 2 && len < strlen(url));
+    check_ours(&m, url + strlen(url) - len);
     if (fuzz_is_nomem(callback_url_text(&m.url, bases[m.base], keys, &text)))
         return;
     if (!fuzz_is_nomem(callback_url_match(buf_text(&text), bases, 2, keys, &again)))

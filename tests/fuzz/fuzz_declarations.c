@@ -28,6 +28,18 @@ void fuzz_start(void)
     FUZZ_ASSERT(chdir(fuzz_directory()) == 0);
 }
 
+/* The same accounts from a file by itself: the same judgement. */
+static void check_alone(const struct settings *of, size_t accounts_len)
+{
+    CLEANUP(settings_free_scoped) struct settings *alone = NULL;
+    CLEANUP(problems_done) struct problems problems;
+    problems_init(&problems);
+    if (fuzz_is_nomem(
+            settings_load_accounts(of, "accounts.d/a.yml", providers_all, &alone, &problems)))
+        return;
+    FUZZ_ASSERT(problems.errors == 0 && alone->accounts_len == accounts_len);
+}
+
 static bool is_name(const char *text, size_t max)
 {
     size_t len = strlen(text);
@@ -105,5 +117,6 @@ void fuzz_one(struct bytes input)
     if (status == STATUS_OK) {
         check_routes(s);
         check_accounts(s);
+        check_alone(s, s->accounts_len);
     }
 }

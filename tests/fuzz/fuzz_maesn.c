@@ -7,14 +7,29 @@
 #include "tests/fuzz/callback.h"
 #include "tests/fuzz/fuzz.h"
 
-static struct route *route;
+static struct route *route, *bare; /* bare: without any secret */
 
 void fuzz_start(void)
 {
     char mac[65];
     route = callback_route(&maesn, "exact-nl");
+    struct route_fields fields = {.path = route->path,
+                                  .provider = &maesn,
+                                  .account = route->account,
+                                  .system = route->system,
+                                  .state = ROUTE_ACTIVE};
+    FUZZ_ASSERT(route_new(&fields, &bare) == STATUS_OK);
     callback_mac(CALLBACK_SECRET, BYTES_LITERAL(""), BYTES_LITERAL(""), mac);
     callback_mac(CALLBACK_PREVIOUS, BYTES_LITERAL(""), BYTES_LITERAL(""), mac);
+}
+
+/* Without a secret nothing is authentic. */
+static void check_bare(const struct callback *cb)
+{
+    static const struct provider_options opt = {0};
+    enum verification v;
+    if (!fuzz_is_nomem(maesn.verify(bare, cb, &opt, &v)))
+        FUZZ_ASSERT(!verification_is_authentic(v));
 }
 
 /* Authentic is what has the MAC of exactly these bytes, and nothing else. */
@@ -65,6 +80,7 @@ void fuzz_one(struct bytes input)
         .traceparent = traceparent,
         .received_at_unix_ms = 1795293215356,
     };
+    check_bare(&cb);
     if (check_verification(&cb, current, previous))
         check_another_body(cb, current, previous);
     callback_check(route, &cb, &opt, ours, ours);

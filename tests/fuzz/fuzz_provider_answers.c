@@ -29,7 +29,7 @@ void fuzz_start(void)
 static void check_outcome(const struct provider_outcome *o)
 {
     const char *text = o->reason.text;
-    FUZZ_ASSERT((unsigned)o->verdict < PROVIDER_VERDICTS);
+    FUZZ_ASSERT(provider_verdict_name(o->verdict) != NULL);
     FUZZ_ASSERT(o->verdict == VERDICT_OK || text[0] != '\0');
     FUZZ_ASSERT(strstr(text, API_KEY) == NULL && strstr(text, ACCOUNT_KEY) == NULL);
     for (; *text != '\0'; text++)

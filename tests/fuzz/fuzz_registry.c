@@ -52,6 +52,7 @@ static bool check_route(struct bytes json)
     }
     copy = route_record_copy(r);
     FUZZ_ASSERT(copy == NULL ? fuzz_is_short_of_memory() : route_record_equal(r, copy));
+    FUZZ_ASSERT(route_record_state_name(r->state) != NULL);
     FUZZ_ASSERT(!route_record_is_silent(r, INT64_MAX / 2, 1, 0));
     return true;
 }
@@ -67,6 +68,9 @@ static bool check_account(struct bytes json)
         return false;
     FUZZ_ASSERT(account_id_is_valid(r->account));
     FUZZ_ASSERT(account_record_status_name(r->status) != NULL);
+    char fingerprint[ACCOUNT_FINGERPRINT_SIZE];
+    if (!fuzz_is_nomem(account_record_fingerprint(json, fingerprint)))
+        FUZZ_ASSERT(strlen(fingerprint) == ACCOUNT_FINGERPRINT_SIZE - 1);
     if (is_written(account_record_write(r, &text), &text)) {
         status = account_record_read(buf_bytes(&text), &again, NULL);
         FUZZ_ASSERT(fuzz_is_nomem(status) ||
@@ -97,6 +101,10 @@ static bool check_request(struct bytes json)
             FUZZ_ASSERT(bytes_equal(buf_bytes(&text), buf_bytes(&same)));
         request_record_free(again);
     }
+    struct request_record *copy = request_record_copy(r);
+    FUZZ_ASSERT(copy != NULL || fuzz_is_short_of_memory());
+    FUZZ_ASSERT(copy == NULL || strcmp(copy->account, r->account) == 0);
+    request_record_free(copy);
     return true;
 }
 

@@ -1,5 +1,4 @@
-/* Runs a fuzz target on the files of directories, also with failing allocations, one a run: of
- * those behind the first fifty a sample, or, with TORTURE=all in the environment, each.
+/* Runs a fuzz target on the files of directories, also with failing allocations (fuzz_torture()).
  *
  *     fuzz_NAME DIRECTORY...
  */
@@ -14,17 +13,6 @@
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-/* No input of the tree makes more allocations; it ends what would not. */
-static const long failures_max = 100000;
-
-/* The failing allocation after this one. */
-static long next_failing(long n)
-{
-    const char *torture = getenv("TORTURE");
-    bool is_all = torture != NULL && strcmp(torture, "all") == 0;
-    return n + 1 + (is_all || n < 50 ? 0 : n / 5);
-}
 
 static void close_directory(DIR **directory)
 {
@@ -46,9 +34,8 @@ static bool run_file(const char *path)
     if (content.len > 0)
         memcpy(copy, content.data, content.len);
     fprintf(stderr, "%s\n", path);
-    bool failed = fuzz_run(bytes_of(copy, content.len), -1);
-    for (long n = 0; n == 0 || (failed && n < failures_max); n = next_failing(n))
-        failed = fuzz_run(bytes_of(copy, content.len), n);
+    fuzz_run(bytes_of(copy, content.len), -1);
+    fuzz_torture(bytes_of(copy, content.len));
     free(copy);
     return true;
 }
