@@ -66,7 +66,8 @@ def test_every_metric_in_a_rule_is_one_that_the_program_makes():
 
 
 def test_the_chart_asks_for_the_cron_job_that_it_makes():
-    values = {"probe": {"schedule": "*/5 * * * *"}, "fullnameOverride": "hooks", "monitoring": {"prometheusRule": {"enabled": True}},
+    values = {"config": {"public_base_url": "https://hooks.example.com"}, "secrets": [{"name": "keys", "for": ["ingress", "reconciler"]}],
+              "probe": {"schedule": "*/5 * * * *"}, "fullnameOverride": "hooks", "monitoring": {"prometheusRule": {"enabled": True}},
               "routes": [route("probe", resource="PROBE", secret_file="../secrets/acme-xero")]}
     [job] = helm.render(values, "CronJob")
     [made] = helm.render(values, "PrometheusRule")
