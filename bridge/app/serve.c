@@ -138,8 +138,8 @@ static size_t stop(const struct server *s)
     return s->served->stop(s->process);
 }
 
-enum status serve_run(const struct served_process *served, void *process, size_t *ret_cut,
-                      struct diag *diag)
+enum status serve_run(const struct served_process *served, void *process,
+                      const struct confinement *confinement, size_t *ret_cut, struct diag *diag)
 {
     const struct server server = {served, process};
     sigset_t set = served_signals();
@@ -156,6 +156,7 @@ enum status serve_run(const struct served_process *served, void *process, size_t
     else /* a limit of the node, not of ours: SIGHUP still reloads */
         LOG(WATCH_FAILED, log_text("error", why.text));
 
+    confinement_of_calls(confinement);
     sd_notify_ready();
     enum status status = serve_until_stopped(&server, signals, w, diag);
     *ret_cut = stop(&server);

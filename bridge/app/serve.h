@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "bridge/app/configuration.h"
+#include "bridge/app/confinement.h"
 
 /* A kind of process, and what is asked of one. Thread: the main one. */
 struct served_process {
@@ -36,10 +37,12 @@ struct served_process {
  * any thread. */
 enum status serve_prepare(struct diag *diag) MUST_CHECK;
 
-/* Serves until SIGTERM or SIGINT, then drains and stops the process; SIGHUP, or a change of a
- * watched file, reloads. A second SIGTERM ends the program at once, with exit code 1. *ret_cut: how
- * much was cut at the hard stop. Errors: STATUS_INTERNAL the kernel refuses what it takes; as
- * refusal(). The process was stopped all the same; diag says why.
+/* Confines the process's system calls once everything is open, serves until SIGTERM or SIGINT, then
+ * drains and stops the process; SIGHUP, or a change of a watched file, reloads. A second SIGTERM
+ * ends the program at once, with exit code 1. *ret_cut: how much was cut at the hard stop. Errors:
+ * STATUS_INTERNAL the kernel refuses what it takes; as refusal(). The process was stopped all the
+ * same; diag says why.
  */
-enum status serve_run(const struct served_process *served, void *process, size_t *ret_cut,
-                      struct diag *diag) MUST_CHECK;
+enum status serve_run(const struct served_process *served, void *process,
+                      const struct confinement *confinement, size_t *ret_cut, struct diag *diag)
+    MUST_CHECK;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "bridge/app/confinement.h"
 #include "bridge/app/hardening.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
@@ -50,12 +51,15 @@ enum exit_code long_running_run(const struct invocation *in, const struct served
     if (status != STATUS_OK)
         return exit_code_of_status(status);
 
+    struct confinement confinement = confinement_wanted(configuration.settings);
+    confinement_of_files(&confinement, &configuration);
+
     void *process = NULL;
     status = served->start_take(&configuration, &process, &diag);
     if (status != STATUS_OK)
         return fail(status, &diag);
     size_t cut = 0;
-    status = serve_run(served, process, &cut, &diag);
+    status = serve_run(served, process, &confinement, &cut, &diag);
     served->free(process);
     if (status != STATUS_OK)
         return fail(status, &diag);

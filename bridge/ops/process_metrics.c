@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bridge/base/file.h"
@@ -68,11 +69,10 @@ static double count_open_fds(void)
 
 static double cpu_seconds(void)
 {
-    struct rusage used;
-    if (getrusage(RUSAGE_SELF, &used) != 0)
+    struct timespec used;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0)
         return 0;
-    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 static double max_fds(void)
@@ -88,7 +88,6 @@ static void look_up(void *ctx)
     gauge_set(metrics_total(m, "process_cpu_seconds_total",
                             "Total user and system CPU time spent in seconds.", NULL, 0),
               cpu_seconds());
-    set(m, "process_max_fds", "Maximum number of open file descriptors.", max_fds());
     set(m, "process_open_fds", "Number of open file descriptors.", count_open_fds());
     set(m, "process_resident_memory_bytes", "Resident memory size in bytes.",
         (double)st.resident_pages * (double)sysconf(_SC_PAGESIZE));
@@ -102,5 +101,6 @@ void process_metrics_add(struct metrics *m)
     double started_s = (double)read_process_stat().started_at_ticks / (double)sysconf(_SC_CLK_TCK);
     set(m, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
         read_boot_unix_s() + started_s);
+    set(m, "process_max_fds", "Maximum number of open file descriptors.", max_fds());
     metrics_on_scrape(m, look_up, m);
 }

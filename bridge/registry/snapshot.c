@@ -166,7 +166,8 @@ enum status snapshot_writer_commit(struct snapshot_writer *w, struct diag *diag)
     if (status != STATUS_OK)
         return status;
     FILE *file = TAKE(w->file);
-    if (fclose(file) != 0 || rename(w->unfinished, w->path) != 0) {
+    /* By the call that the spool makes too, so that the sandbox has one to allow. */
+    if (fclose(file) != 0 || renameat(AT_FDCWD, w->unfinished, AT_FDCWD, w->path) != 0) {
         status = fail(w, diag);
         unlink(w->unfinished);
         return status;

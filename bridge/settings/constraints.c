@@ -1,6 +1,7 @@
 #include "bridge/settings/constraints.h"
 
 #include <errno.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,6 +112,30 @@ static void check_passwords(struct load *l)
     }
 }
 
+static const char *property(const struct settings *s, const char *name, const char *otherwise)
+{
+    for (size_t i = 0; i < s->kafka_raw.len; i++)
+        if (strcmp(s->kafka_raw.items[i].name, name) == 0)
+            return s->kafka_raw.items[i].value;
+    return otherwise;
+}
+
+/* Kerberos has librdkafka run kinit, again and again. Source: `sasl.kerberos.kinit.cmd`, and the
+ * default of `sasl.mechanisms`, in librdkafka's CONFIGURATION.md. */
+static void check_sandbox(struct load *l)
+{
+    static const setting_type_ENUM enforced = 0; /* the first of its choices */
+    const struct settings *s = l->settings;
+    const char *protocol = property(s, "security.protocol", "plaintext");
+    const char *mechanism = property(s, "sasl.mechanism", property(s, "sasl.mechanisms", "GSSAPI"));
+    if (s->sandbox == enforced && strncasecmp(protocol, "sasl_", strlen("sasl_")) == 0 &&
+        strcasecmp(mechanism, "GSSAPI") == 0)
+        load_error(l, is_set(l, SETTING_ID_sandbox) ? PLACE(sandbox) : PLACE(kafka_raw),
+                   KEY(sandbox),
+                   "enforce, expected off: kafka.raw.sasl.mechanism GSSAPI runs kinit, which a "
+                   "sandbox forbids");
+}
+
 void constraints_check(struct load *l)
 {
     check_required(l);
@@ -118,6 +143,7 @@ void constraints_check(struct load *l)
     check_addresses(l);
     check_numbers(l);
     check_passwords(l);
+    check_sandbox(l);
 }
 
 /* --- files --------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -139,13 +140,21 @@ static void note_exposed(struct load *l, const struct stat *st, const char *path
     l->exposed_file = load_copy(l, path);
 }
 
+static void close_scoped(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
 bool load_needs_file(struct load *l, const char *path, bool private, struct place place,
                      const char *key)
 {
     paths_add(l->read, path);
     struct stat st;
     const char *why = NULL;
-    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+    /* Opened, since access() does not know what the sandbox withholds. */
+    CLEANUP(close_scoped) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) != 0)
         why = strerror(errno);
     else if (!S_ISREG(st.st_mode))
         why = "not a regular file";

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "bridge/base/nearest.h"
 #include "bridge/base/scoped.h"
@@ -101,7 +101,8 @@ static struct secret *read_previous_secret(struct load *l, const char *key, cons
     if (text == NULL)
         return NULL;
     const char *path = load_resolve(l, n->place.file, text);
-    if (access(path, F_OK) == 0 || errno != ENOENT)
+    struct stat st;
+    if (stat(path, &st) == 0 || errno != ENOENT)
         return read_secret(l, key, n, PREVIOUS_SECRET_FILE);
     char full[128];
     snprintf(full, sizeof(full), "%s.previous_secret_file", key);

@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/scoped.h"
 #include "bridge/base/timestamp.h"
 
 #define LOCK "spool.lock"
 #define FRESH STORAGE_DATABASE ".new"
 
 static const mode_t ours_alone = 0600;
+
+DEFINE_CLEANUP(char *, free)
 
 /* --- whose directory ------------------------------------------------------------------------ */
 
@@ -35,12 +38,14 @@ static enum status take_lock(struct storage *s, struct diag *diag)
 enum status storage_init(struct storage *ret, const char *directory, struct diag *diag)
 {
     *ret = (struct storage){.directory_fd = -1, .lock_fd = -1};
+    /* Without links, which SQLite would look for each time that it opens the database. */
+    CLEANUP(free_scoped) char *real = realpath(directory, NULL);
     ret->directory = strdup(directory);
-    size_t size = strlen(directory) + sizeof("/" STORAGE_DATABASE);
+    size_t size = strlen(real == NULL ? directory : real) + sizeof("/" STORAGE_DATABASE);
     ret->database = malloc(size);
     if (ret->directory == NULL || ret->database == NULL)
         return STATUS_NOMEM;
-    snprintf(ret->database, size, "%s/%s", directory, STORAGE_DATABASE);
+    snprintf(ret->database, size, "%s/%s", real == NULL ? directory : real, STORAGE_DATABASE);
     ret->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return ret->directory_fd < 0 ? diag_set(diag, STATUS_INVALID, "%s: %s, expected a directory",
                                             directory, strerror(errno))
@@ -88,6 +93,18 @@ static enum status move(const struct storage *s, const char *from, const char *t
                     strerror(errno));
 }
 
+/* By SQLite's call for it, so that the sandbox has one to allow. What is not there, or cannot be
+ * removed, is met again by whoever makes it anew. */
+static enum status remove_file(const struct storage *s, const char *name)
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", s->directory, name) < 0)
+        return STATUS_NOMEM;
+    unlink(path);
+    free(path);
+    return STATUS_OK;
+}
+
 /* A name that is free: "spool.db.damaged-20261231T235959Z", with "-2" to "-99" behind it where the
  * second has had one. */
 static enum status damaged_name(const struct storage *s, char ret[64], struct diag *diag)
@@ -128,9 +145,8 @@ static enum status move_aside(const struct storage *s, struct storage_damage *re
         status = sync_directory(s, diag);
     if (status != STATUS_OK)
         return status;
-    unlinkat(s->directory_fd, STORAGE_DATABASE "-shm", 0); /* SQLite makes it from the log */
     ret->is_moved = true;
-    return STATUS_OK;
+    return remove_file(s, STORAGE_DATABASE "-shm"); /* SQLite makes it from the log */
 }
 
 /* --- making and opening --------------------------------------------------------------------- */
@@ -141,14 +157,15 @@ static enum status make(const struct storage *s, int64_t next_sequence, struct d
 {
     static const char *const leftovers[] = {FRESH, FRESH "-journal", FRESH "-wal", FRESH "-shm"};
     for (size_t i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++)
-        unlinkat(s->directory_fd, leftovers[i], 0);
+        if (remove_file(s, leftovers[i]) != STATUS_OK)
+            return STATUS_NOMEM;
     int fd = openat(s->directory_fd, FRESH, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, ours_alone);
     if (fd < 0)
         return diag_set(diag, STATUS_UNAVAILABLE, "%s/%s: %s", s->directory, FRESH,
                         strerror(errno));
     close(fd);
     char *path = NULL;
-    if (asprintf(&path, "%s/%s", s->directory, FRESH) < 0)
+    if (asprintf(&path, "%s.new", s->database) < 0)
         return STATUS_NOMEM;
     enum status status = store_create(path, next_sequence, diag);
     free(path);

@@ -56,6 +56,10 @@ expect hygiene.sh '%300000d' big.txt '300000 bytes, expected at most 262144'
 
 expect report.sh '<!-- begin: tests/bench/compare -->\nfast\n<!-- end: tests/bench/compare -->\n' README.md 'README.md: does not agree'
 accept report.sh '<!-- begin: tests/bench/compare -->\n<!-- end: tests/bench/compare -->\n' README.md
+model='## Threat model\n| threat | defence | tests |\n| --- | --- | --- |\n'
+expect threats.sh "${model}| A thief | a door | \`nobody_comes_in\` |\n" SECURITY.md 'SECURITY.md:4: there is no test nobody_comes_in'
+expect threats.sh "${model}| A thief | a door | |\n" SECURITY.md 'SECURITY.md:4: no test stands against: A thief'
+expect threats.sh '# Security\n' SECURITY.md 'there is no threat'
 
 # mutate FILE SED MESSAGE: the runbook, the alerts and the log events, one of them changed so, must be refused with this text.
 mutate() {

@@ -46,7 +46,7 @@ done < <(grep -noP '^\| `\K[a-z]+\.[a-z-]+(?=` \| (error|warn|info|debug) \|)' "
 # What stands in the alerts and the runbook as a log event is one.
 while IFS=: read -r file line name; do
     grep -qF "\"$name\"" "$catalogue" || complain "$file:$line" "there is no log event $name"
-done < <(grep -nHoP '\b(account|config|deletes|kafka|partitions?|process|provider|registry|route|secret|spool|subscription|tls|watch|webhook)\.[a-z-]+ed\b' "$alerts" "$runbook")
+done < <(grep -nHoP '\b(account|config|deletes|kafka|partitions?|process|provider|registry|route|sandbox|secret|spool|subscription|tls|watch|webhook)\.[a-z-]+ed\b' "$alerts" "$runbook")
 
 # Links inside the runbook lead to a heading.
 anchors=$(sed -nE 's/^##+ (.*)$/\L\1/p' "$runbook" | tr ' ' '-' | tr -cd 'a-z0-9\n-')

@@ -15,7 +15,7 @@ from harness.sender import encode, event, post
 @pytest.fixture
 def disk():
     path = tempfile.mkdtemp(prefix="maesn-bridge-spool-")
-    yield FaultyDisk(path, f"{path}.fault")
+    yield FaultyDisk(path, f"{path}/fault")  # where the sandbox lets the program read it
     shutil.rmtree(path, ignore_errors=True)
 
 

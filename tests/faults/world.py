@@ -81,7 +81,7 @@ class IngressWorld:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-faults-"))
         self.clock = SkewedClock(self.directory / "clock")
         (self.directory / "spool").mkdir()
-        self.disk = FaultyDisk(self.directory / "spool", self.directory / "disk") if self.has_spool else None
+        self.disk = FaultyDisk(self.directory / "spool", self.directory / "spool/disk") if self.has_spool else None
         self.door = Link()
         self.topics = {slug: f"s{seed}.{slug}" for slug in ("invoice", "other", "dead-letter", "token")}
         self.bridge = self._bridge()

@@ -158,6 +158,10 @@ static const struct broken broken_settings[] = {
     {"kafka: {brokers: \"a:1\", raw: {test.mock.num.brokers: 3}}\ntopics: {registry: \"\"}\n",
      "bridge.yaml:1:31: kafka.raw.test.mock.num.brokers: protected, expected it left out: an "
      "embedded broker would forget what was answered 200\n"},
+    /* kinit is another program; GSSAPI is the default mechanism */
+    {"kafka: {brokers: \"a:1\", raw: {security.protocol: SASL_SSL}}\ntopics: {registry: \"\"}\n",
+     "bridge.yaml:1:30: sandbox: enforce, expected off: kafka.raw.sasl.mechanism GSSAPI runs kinit, "
+     "which a sandbox forbids\n"},
     /* a property that is no text */
     {"kafka: {brokers: \"a:1\", raw: {client.id: [a]}}\ntopics: {registry: \"\"}\n",
      "bridge.yaml:1:42: kafka.raw.client.id: a list, expected text, a number, true or false\n"},
