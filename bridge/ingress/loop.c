@@ -35,9 +35,15 @@ static const int64_t turn_max_ms = 500;
  * it is looked for. */
 static const int64_t held_turn_max_ms = 10;
 
-/* Nor later than this while connections stand by for their report: among what libmicrohttpd counts
- * as work there may be the rest of a long header, or a pipelined request. */
+/* Nor later than this while connections stand by for their report, or nothing has come for some
+ * turns: among what libmicrohttpd counts as work there may be the rest of a long header, or a
+ * pipelined request. */
 static const int64_t standing_turn_max_ms = 2;
+
+/* libmicrohttpd (0.9.75, connection_https.c, MHD_run_tls_handshake_()) counts a TLS handshake that
+ * waits for its client as work, all the time. What it really has to do, it has done after so many
+ * turns, or there is an event. */
+static const unsigned idle_turns_max = 16;
 
 /* How late a wrong signature beyond the limit is told so, at least, and twice that at most: a
  * client that tries again at once, as a broken one does, tries twice a second, and costs those who
@@ -147,6 +153,8 @@ static void run_deadlines(struct loop *l)
 static bool has_other_work(const struct loop *l)
 {
     size_t under_way = l->fifos[PHASE_BODY].len + l->fifos[PHASE_ANSWERING].len;
+    if (l->idle_turns >= idle_turns_max)
+        return false;
     return l->fifos[PHASE_PUBLISHING].len == 0 || l->has_resumed ||
            (l->has_progressed && under_way > 0);
 }
@@ -175,7 +183,7 @@ void loop_turn(struct loop *l, int64_t wait_ms)
         {.fd = l->lingering.epoll_fd, .events = POLLIN},
         {.fd = l->hangups_fd, .events = POLLIN},
     };
-    poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms);
+    bool is_idle = poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms) == 0;
     l->has_answers = l->has_resumed = l->has_progressed = false;
     if (fds[1].revents != 0)
         run_mailbox(l);
@@ -186,6 +194,10 @@ void loop_turn(struct loop *l, int64_t wait_ms)
         MHD_run(l->daemon);
     if (fds[3].revents != 0)
         run_hangups(l);
+    if (!is_idle || l->has_resumed || l->has_progressed)
+        l->idle_turns = 0;
+    else if (l->idle_turns < idle_turns_max)
+        l->idle_turns++;
     atomic_store(&l->turned_at_mono_ms, clock_mono_ms());
 }
 

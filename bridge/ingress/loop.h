@@ -25,6 +25,7 @@ struct loop {
     bool has_answers;    /* the handler was to queue some */
     bool has_resumed;    /* connections that were suspended */
     bool has_progressed; /* the handler had something to do */
+    unsigned idle_turns; /* up to it, in a row: without an event, or anything to do */
 
     int64_t delayed_at_mono_ms;      /* since when the latest refusal is delayed, ... */
     size_t delayed_at_once;          /* ... and how many are since that instant */

@@ -4,6 +4,7 @@
 
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -312,6 +313,28 @@ static void a_stop_ends_tls_connections(void **state)
     tls_close(&idle);
 }
 
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* libmicrohttpd 0.9.75 counts it as work all the time (connection_https.c,
+ * MHD_run_tls_handshake_()). */
+static void a_handshake_that_stands_still_keeps_no_core_busy(void **state)
+{
+    (void)state;
+    ingress_fixture_start(&f.plain);
+    int fd = client_connect(f.plain.port);
+    assert_true(client_send(fd, "\x16\x03\x01\x02\x00\x01", 6)); /* a ClientHello begins */
+    poll(NULL, 0, 100);
+    int64_t before = cpu_ms();
+    poll(NULL, 0, 1000);
+    assert_in_range(cpu_ms() - before, 0, 100);
+    close(fd);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -324,6 +347,7 @@ int main(void)
         T(a_client_without_the_right_certificate_never_reaches_http),
         T(a_chunked_body_over_the_cap_is_answered_413_over_tls_too),
         T(a_stop_ends_tls_connections),
+        T(a_handshake_that_stands_still_keeps_no_core_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
