@@ -184,14 +184,16 @@ void loop_turn(struct loop *l, int64_t wait_ms)
         {.fd = l->hangups_fd, .events = POLLIN},
     };
     bool is_idle = poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms) == 0;
-    l->has_answers = l->has_resumed = l->has_progressed = false;
+    l->has_resumed = l->has_progressed = false;
     if (fds[1].revents != 0)
         run_mailbox(l);
     run_held(l);
     run_deadlines(l);
     MHD_run(l->daemon);
-    if (l->has_answers) /* they are queued: now they are sent */
+    if (l->has_answers) { /* they are queued: now they are sent */
+        l->has_answers = false;
         MHD_run(l->daemon);
+    }
     if (fds[3].revents != 0)
         run_hangups(l);
     if (!is_idle || l->has_resumed || l->has_progressed)

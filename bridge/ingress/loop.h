@@ -20,9 +20,9 @@ struct loop {
     struct answers *answers;
     struct deadline_fifo fifos[FIFOS]; /* one a phase; that of PHASE_CUT stays empty */
     struct lingering lingering;
-    size_t held; /* connections in PHASE_HELD */
+    size_t held;      /* connections in PHASE_HELD */
+    bool has_answers; /* the handler will queue some when libmicrohttpd runs next */
     /* Of the latest turn. */
-    bool has_answers;    /* the handler was to queue some */
     bool has_resumed;    /* connections that were suspended */
     bool has_progressed; /* the handler had something to do */
     unsigned idle_turns; /* up to it, in a row: without an event, or anything to do */
