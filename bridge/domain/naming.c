@@ -14,7 +14,7 @@ static const size_t topic_max = 249;
 /* Bounds a key to 36 texts ("{event}" is the shortest placeholder) of HEADER_TEXT_MAX. */
 static const size_t key_template_max = 256, key_max = 32768;
 
-/* The longest an account can be, and so the longest of all values in a topic. */
+/* The longest a system or an account can be, and so the longest of all values in a topic. */
 #define VALUE_SLUG_MAX 64
 
 DEFINE_CLEANUP(struct arena *, arena_free)
@@ -127,12 +127,12 @@ enum status naming_check_topic(const char *template, struct diag *diag)
         return status;
 
     /* The longest value of each: a topic may be refused here, never at run time. */
-    char account[VALUE_SLUG_MAX];
-    memset(account, 'a', sizeof(account) - 1);
-    account[sizeof(account) - 1] = '\0';
+    char id[VALUE_SLUG_MAX + 1];
+    memset(id, 'a', VALUE_SLUG_MAX);
+    id[VALUE_SLUG_MAX] = '\0';
     const char *const longest[PLACEHOLDERS] = {
-        [PLACEHOLDER_PROVIDER] = "moneybird", [PLACEHOLDER_SYSTEM] = "businesscentral",
-        [PLACEHOLDER_ACCOUNT] = account,      [PLACEHOLDER_RESOURCE] = "journal-entry",
+        [PLACEHOLDER_PROVIDER] = "moneybird", [PLACEHOLDER_SYSTEM] = id,
+        [PLACEHOLDER_ACCOUNT] = id,           [PLACEHOLDER_RESOURCE] = "journal-entry",
         [PLACEHOLDER_EVENT] = "created",
     };
     if (expanded_len(template, longest) > topic_max)

@@ -108,16 +108,18 @@ static void check_captured(struct bytes text)
     FUZZ_ASSERT(captured_headers_find(&h, "no such header") == NULL || text.len > 13);
 }
 
-/* A template that is accepted makes legal topics and keys of any names. */
+/* A template that is accepted makes legal topics and keys of any names; but providers, and
+ * resources that have a topic, are ours. */
 static void check_naming(const char *template, const char *name)
 {
     struct diag diag = {0};
-    struct naming n = {name, name, "acme-42", name, name, name};
+    struct naming n = {"moneybird", name, name, "JOURNAL_ENTRY", name, name};
     if (naming_check_topic(template, &diag) == STATUS_OK) {
         const char *topic = naming_topic(template, &n, fuzz_arena());
         FUZZ_ASSERT(topic != NULL || fuzz_is_short_of_memory());
         FUZZ_ASSERT(topic == NULL || strpbrk(topic, "{}/ \n") == NULL);
     }
+    n.resource = name;
     if (naming_check_key(template, NULL) == STATUS_OK) {
         const char *key = naming_key(template, &n, fuzz_arena());
         FUZZ_ASSERT(key != NULL || fuzz_is_short_of_memory());

@@ -280,6 +280,34 @@ static void a_template_is_checked_before_it_is_used(void **state)
     assert_int_equal(envelope_check_topic_template(long_topic, &diag), STATUS_INVALID);
 }
 
+/* 249 is Kafka's limit, 64 that of systems and accounts; "journal-entry" has 13. */
+static void a_topic_template_has_room_for_the_longest_system_and_account(void **state)
+{
+    (void)state;
+    char template[300], id[65];
+    memset(id, 'a', sizeof(id) - 1);
+    id[64] = '\0';
+    for (size_t fill = 249 - 64 - 64 - 13 - 2; fill <= 249 - 64 - 64 - 13 - 1; fill++) {
+        struct diag diag = {0};
+        bool fits = fill + 2 + 64 + 64 + 13 <= 249;
+        snprintf(template, sizeof(template), "%0*d{system}.{account}.{resource}", (int)fill, 0);
+        assert_int_equal(envelope_check_topic_template(template, &diag),
+                         fits ? STATUS_OK : STATUS_INVALID);
+        if (!fits)
+            continue;
+        CLEANUP(letter_done) struct letter l;
+        letter_init(&l);
+        l.opt.topic_template = template;
+        struct topic_list topics;
+        assert_int_equal(envelope_topics(&l.opt, "maesn", id, id, l.callbacks.arena, &topics),
+                         STATUS_OK);
+        size_t longest = 0;
+        for (size_t i = 0; i < topics.len; i++)
+            longest = strlen(topics.names[i]) > longest ? strlen(topics.names[i]) : longest;
+        assert_int_equal(longest, 249);
+    }
+}
+
 static void a_delivery_id_is_the_event_id_if_it_is_text(void **state)
 {
     (void)state;
@@ -584,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_test_event_has_a_topic_only_on_a_route_declared_for_it),
         cmocka_unit_test(templates_take_every_placeholder),
         cmocka_unit_test(a_template_is_checked_before_it_is_used),
+        cmocka_unit_test(a_topic_template_has_room_for_the_longest_system_and_account),
         cmocka_unit_test(a_delivery_id_is_the_event_id_if_it_is_text),
         cmocka_unit_test(elements_of_one_delivery_have_different_ids),
         cmocka_unit_test(an_inbound_trace_is_restarted_or_continued),
