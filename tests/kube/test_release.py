@@ -152,7 +152,8 @@ def test_processes_that_hang_or_are_killed_for_their_memory_are_restarted_and_lo
     traffic.settle(kafka)
 
 
-def test_while_the_broker_is_away_no_pod_restarts_or_leaves_the_service(kafka, release):
+def test_while_the_broker_is_away_no_process_restarts_and_no_ingress_leaves_the_service(kafka, namespace, both):
+    release = Release(namespace).install(both)
     [broker] = kafka.brokers
     broker.sigstop()
     try:
@@ -160,13 +161,14 @@ def test_while_the_broker_is_away_no_pod_restarts_or_leaves_the_service(kafka, r
         until = time.monotonic() + LIVENESS_GIVES_UP_S
         while time.monotonic() < until:
             kubectl("--namespace", release.namespace.name, "wait", "--for=condition=Ready", "pod", "--selector",
-                    f"app.kubernetes.io/instance={release.name}", "--timeout=1s")
+                    f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component=ingress", "--timeout=1s")
             assert callback(release) == 503
             time.sleep(1)
         assert release.restarts() == 0
     finally:
         broker.sigcont()
     wait.until(lambda: callback(release) == 200, 60, "callbacks are answered 200 again")
+    wait.until(lambda: all(pod.is_ready for pod in release.pods("reconciler")), 90, "the reconcilers are in their group again")
 
 
 # --- volumes ------------------------------------------------------------------------------------------------------------
