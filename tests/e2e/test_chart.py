@@ -268,6 +268,13 @@ def test_the_notes_say_who_can_scrape_and_how_to_change_it():
     assert "scrape" not in helm.notes(complete({"networkPolicy": {"enabled": False}}))
 
 
+def test_the_notes_say_who_makes_the_topics_unless_strimzi_does():
+    assert "`maesn-bridge topics apply`" in helm.notes(complete({})) and "Without maesn.bridge.registry" in helm.notes(complete({}))
+    static = helm.notes(complete(STATIC))
+    assert "`maesn-bridge topics apply`" in static and "exit code 69" not in static
+    assert "topics apply" not in helm.notes(complete({"strimzi": {"cluster": "events", "topics": {"enabled": True}}}))
+
+
 def test_the_notes_say_what_the_test_needs_as_long_as_it_is_not_there():
     assert "(needs a route with `resource: PROBE`)" in helm.notes(complete({}))
     assert "PROBE" not in helm.notes(complete({"routes": [PROBE]}))
