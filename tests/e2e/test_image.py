@@ -10,6 +10,8 @@ import stat
 
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from conftest import Topics, numbers
 from harness import consumers, image
@@ -113,6 +115,12 @@ def cyclonedx(file):
     document = json.loads(file.read_text())
     assert document["bomFormat"] == "CycloneDX"
     return document
+
+
+def test_its_sbom_is_valid_and_would_not_be_with_a_field_misspelt(built, directories):
+    text, judge = (directories[0] / "sbom.cdx.json").read_text(), JsonStrictValidator(SchemaVersion.V1_5)
+    assert judge.validate_str(text) is None
+    assert judge.validate_str(text.replace('"purl":', '"purrl":')) is not None
 
 
 def test_its_sbom_is_of_the_final_root(built, directories, root):
