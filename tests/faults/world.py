@@ -167,15 +167,16 @@ class IngressWorld:
     def _settle(self, schedule):
         records = [r for r in consumers.read_all(self.kafka.cluster, *self.topics.values(), seconds=180) if r.value != b"eager"]
         settled = self.oracle.settle(records)
-        self._check_payloads(records)
+        self._check_payloads(records, schedule)
         # Of what was answered 503 only what was on the wire may have arrived, and the bridge knew: as far as it lived.
         if not self.has_spool and not schedule.hits(BRIDGE, "kill", "terminate"):
             said_503 = self.oracle.named(lambda a: a.status == 503) & settled.unacknowledged
             assert len(said_503) <= self.bridge.metric("maesn_bridge_kafka_messages_total", result="ambiguous")
         return settled
 
-    def _check_payloads(self, records):
-        """What was sent, and nothing of it altered; what is there twice has one id."""
+    def _check_payloads(self, records, schedule):
+        """What was sent, and nothing of it altered; what is there twice has one id. A record from the future, by the broker's
+        clock, is refused by it, and so a dead letter."""
         ids = {}
         for record in records:
             value = json.loads(record.value)
@@ -183,7 +184,12 @@ class IngressWorld:
             assert {key: value.get(key) for key in sent} == sent, f"{name} was altered: {value}"
             account = record.headers["ce_source"].rpartition("/")[2]
             assert value["account"] == account and account in ACCOUNTS, f"{name} is said to be {account}'s: {value}"
-            assert record.key == f"INVOICE:{account}".encode(), f"{name} has the key {record.key}"
+            if record.topic == self.topics["dead-letter"]:
+                assert record.headers["dead-letter-reason"] == "refused-by-broker", f"{name}: {record.headers}"
+                assert schedule.hits(CLOCK, "forth", "far"), f"{name} is a dead letter although the clock was right"
+                assert record.key == account.encode(), f"{name} has the key {record.key}"
+            else:
+                assert record.key == f"INVOICE:{account}".encode(), f"{name} has the key {record.key}"
             assert ids.setdefault(name, record.headers["ce_id"]) == record.headers["ce_id"], f"{name} has two ids"
 
     def _stop(self):
