@@ -8,7 +8,7 @@ import time
 
 from harness import wait
 from harness.bridge import SECRET
-from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES, RECONCILER
+from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES
 
 READY_S = 60
 SECOND_SECRET = SECRET[::-1]
@@ -19,11 +19,10 @@ HEARD_AT_THE_DOOR = (BRIDGE, DOOR)
 
 class Player:
     """Plays a schedule against a bridge, a cluster and what lies between and below them, and leaves all of them well. links: by
-    the number of the broker; reconciler, disk, clock: None where there is none."""
+    the number of the broker; disk: None where there is no spool."""
 
-    def __init__(self, cluster, links, door, bridge, reconciler=None, disk=None, clock=None):
-        self.cluster, self.links, self.door, self.disk, self.clock = cluster, links, door, disk, clock
-        self.processes = {BRIDGE: bridge, RECONCILER: reconciler}
+    def __init__(self, cluster, links, door, bridge, disk, clock):
+        self.cluster, self.links, self.door, self.bridge, self.disk, self.clock = cluster, links, door, bridge, disk, clock
         self.has_bad_files = False
         self.healed_at = 0.0
         self.disturbed = []  # (from, to) on the monotonic clock: answers may be late or missing
@@ -52,8 +51,8 @@ class Player:
 
     def _begin(self, fault):
         kind, _, number = fault.whom.partition("-")
-        if kind in self.processes:
-            return self._hit_process(fault.what, kind)
+        if kind == BRIDGE:
+            return self._hit_bridge(fault.what)
         if kind == "broker":
             return self._hit_broker(fault.what, self.cluster.brokers[int(number) - 1])
         if kind == FILES:
@@ -63,31 +62,29 @@ class Player:
         victim.set(what)
         return victim.heal
 
-    def _hit_process(self, what, name):
-        process = self.processes[name]
+    def _hit_bridge(self, what):
+        bridge = self.bridge
         if what == "freeze":
-            process.signal(signal.SIGSTOP)
-            return lambda: process.signal(signal.SIGCONT)
-        assert process.process.poll() is None, f"{name} exited with {process.process.returncode}, unasked: {process.tail()}"
+            bridge.signal(signal.SIGSTOP)
+            return lambda: bridge.signal(signal.SIGCONT)
+        assert bridge.process.poll() is None, f"it exited with {bridge.process.returncode}, unasked: {bridge.tail()}"
         if what == "kill":
-            process.kill()
+            bridge.kill()
         else:  # 1: the hard stop cut somebody who had not sent all; whoever had is answered
-            assert process.stop() in (0, 1), process.tail()
-        return lambda: self._start(name)
+            assert bridge.stop() in (0, 1), bridge.tail()
+        return self._start_bridge
 
-    def _start(self, name):
+    def _start_bridge(self):
         """A bridge that starts while all of Kafka is away is ready only when it is back. One that cannot start, since its files
         or its disk are not as they should be, is started again and again, as Kubernetes does."""
-        process = self.processes[name]
-
         def lives():
-            if process.process.poll() is not None:
-                assert self.has_bad_files or (self.disk and self.disk.fault), f"{name} does not start: {process.tail()}"
-                process.spawn()
-            return process.admin("/livez")[0] == 200
+            if self.bridge.process.poll() is not None:
+                assert self.has_bad_files or (self.disk and self.disk.fault), f"it does not start: {self.bridge.tail()}"
+                self.bridge.spawn()
+            return self.bridge.admin("/livez")[0] == 200
 
-        process.spawn()
-        wait.until(lives, READY_S, f"{name} lives again")
+        self.bridge.spawn()
+        wait.until(lives, READY_S, "the bridge lives again")
 
     def _hit_broker(self, what, broker):
         if what == "freeze":
@@ -97,7 +94,7 @@ class Player:
         return broker.restart
 
     def _hit_files(self, what):
-        config = self.processes[BRIDGE].config
+        config = self.bridge.config
         if what == "broken":
             self.has_bad_files = True
             config.write("bridge.yaml", '{"kafka": ')
@@ -113,18 +110,19 @@ class Player:
         return self._reloading(lambda: config.write("secrets/acme-xero", SECRET + "\n"))
 
     def _mend_files(self):
-        config = self.processes[BRIDGE].config
+        config = self.bridge.config
         config.write("bridge.yaml", json.dumps(config.settings))
         self.has_bad_files = False
 
     def _reloading(self, undo):
         """It is read when it changes, and when it is asked for: the signal comes in the middle of the one or the other."""
-        bridge = self.processes[BRIDGE]
+        def reload():
+            if self.bridge.process.poll() is None:
+                self.bridge.signal(signal.SIGHUP)
 
         def both():
             undo()
-            if bridge.process.poll() is None:
-                bridge.signal(signal.SIGHUP)
-        if bridge.process.poll() is None:
-            bridge.signal(signal.SIGHUP)
+            reload()
+
+        reload()
         return both

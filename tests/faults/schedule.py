@@ -5,7 +5,7 @@ import dataclasses
 import json
 import random
 
-BRIDGE, RECONCILER, DISK, CLOCK, FILES, DOOR = "bridge", "reconciler", "disk", "clock", "files", "door"
+BRIDGE, DISK, CLOCK, FILES, DOOR = "bridge", "disk", "clock", "files", "door"
 
 # kill: as when the machine loses power, and started again; terminate: asked to stop, and started again; freeze: stopped in the
 # middle of whatever it does, and let go on.

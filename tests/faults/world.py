@@ -1,5 +1,5 @@
-"""Everything that a schedule can hit: Kafka, the links to it, a bridge with or without a spool, its disk, clock and files; in
-some worlds a reconciler and a provider that fails, too. What is owed is settled when all of it is well again."""
+"""Everything that a schedule can hit: Kafka, the links to it, a bridge with or without a spool, its disk, clock and files.
+What is owed is settled when all of it is well again."""
 
 import asyncio
 import collections
@@ -55,7 +55,7 @@ def outcome(seed, schedule, load, settled, recovered_s):
 
 
 def summary(outcomes, failed):
-    """Lines about many of them."""
+    """Lines about the outcomes of schedules that passed, and how many did not."""
     def total(name):
         return sum(o[name] for o in outcomes)
 
@@ -63,8 +63,8 @@ def summary(outcomes, failed):
     answers = collections.Counter()
     for o in outcomes:
         answers.update(o["answers"])
-    return [f"{len(outcomes) + failed} schedules with {total('faults')} faults: {len(outcomes)} passed, {failed} failed",
-            f"{total('acknowledged')} acknowledged: 0 lost, 0 altered, 0 invented, {total('twice')} there twice, each with one id;"
+    return [f"{len(outcomes) + failed} schedules: {len(outcomes)} passed, {failed} failed; of those that passed:",
+            f"{total('faults')} faults, {total('acknowledged')} acknowledged, none lost, altered or invented, {total('twice')} there twice, each with one id;"
             f" {total('unacknowledged')} there without an acknowledgement",
             f"answers: {', '.join(f'{n} x {status}' for status, n in sorted(answers.items()))}",
             f"well again after {recovered[len(recovered) // 2]} s (median), {recovered[-1]} s (longest)"]
