@@ -39,6 +39,19 @@ static inline bool verification_is_authentic(enum verification v)
     return v >= VERIFICATION_CURRENT;
 }
 
+/* v if it is so, and otherwise VERIFICATION_BAD, which is 0: without a branch that would tell. */
+static inline enum verification verification_if(bool is_so, enum verification v)
+{
+    return (enum verification)((unsigned)is_so * (unsigned)v);
+}
+
+/* Which of a route's secrets matched, in the same time whether one did and whichever. */
+static inline enum verification verification_of_secrets(bool is_current, bool is_previous)
+{
+    return verification_if(is_current, VERIFICATION_CURRENT) |
+           verification_if(is_previous & !is_current, VERIFICATION_PREVIOUS);
+}
+
 /* What an operator can set for all providers. */
 struct provider_options {
     int64_t signature_tolerance_ms; /* Moneybird; 0: no check */

@@ -52,9 +52,7 @@ static enum status maesn_verify(const struct route *r, const struct callback *cb
         status = signed_by(r->previous_secret, cb->body, signature, &is_previous);
     if (status != STATUS_OK)
         return status;
-    *ret = is_current    ? VERIFICATION_CURRENT
-           : is_previous ? VERIFICATION_PREVIOUS
-                         : VERIFICATION_BAD;
+    *ret = verification_of_secrets(is_current, is_previous);
     return STATUS_OK;
 }
 

@@ -58,12 +58,9 @@ static enum status verify_signature(const struct route *r, const struct callback
         status = signed_by(r->previous_secret, &signature, cb->body, &is_previous);
     if (status != STATUS_OK)
         return status;
-    if (!is_current && !is_previous)
-        *ret = VERIFICATION_BAD;
-    else if (is_stale(signature.unix_ms, cb->received_at_unix_ms, tolerance_ms))
-        *ret = VERIFICATION_STALE;
-    else
-        *ret = is_current ? VERIFICATION_CURRENT : VERIFICATION_PREVIOUS;
+    *ret = is_stale(signature.unix_ms, cb->received_at_unix_ms, tolerance_ms)
+               ? verification_if(is_current | is_previous, VERIFICATION_STALE)
+               : verification_of_secrets(is_current, is_previous);
     return STATUS_OK;
 }
 
@@ -98,8 +95,8 @@ static enum status verify_token(const struct secret *expected, struct bytes body
     if (token == NULL)
         *ret = VERIFICATION_MISSING;
     else
-        *ret = crypto_equal(bytes_of_text(token), secret_bytes(expected)) ? VERIFICATION_TOKEN
-                                                                          : VERIFICATION_BAD;
+        *ret = verification_if(crypto_equal(bytes_of_text(token), secret_bytes(expected)),
+                               VERIFICATION_TOKEN);
     return STATUS_OK;
 }
 
