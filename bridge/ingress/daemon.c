@@ -8,6 +8,11 @@
 /* Connections beyond the limit that are cut but not closed yet. */
 static const size_t spare_connections = 64;
 
+/* Bytes a connection: its request line and header block, of almost as many, and beside them what is
+ * read of the body at once. libmicrohttpd (0.9.75, memorypool.c, MHD_pool_reset()) clears all of it
+ * after each request. */
+static const size_t connection_pool = 8192;
+
 /* --- room for newcomers ---------------------------------------------------------------------- */
 
 static struct connection *oldest_silent(const struct deadline_fifo *fifo,
@@ -196,7 +201,7 @@ struct MHD_Daemon *daemon_start(struct loop *l)
         flags | (s->tls == NULL ? MHD_USE_TURBO : MHD_USE_TLS), 0, NULL, NULL, on_request, l,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, l, MHD_OPTION_LISTEN_SOCKET, l->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)(s->opt.connections_max + spare_connections),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_pool, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_URI_LOG_CALLBACK, on_request_line,
         l, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY, more,

@@ -45,6 +45,10 @@ static const int64_t standing_turn_max_ms = 2;
  * turns, or there is an event. */
 static const unsigned idle_turns_max = 16;
 
+/* libmicrohttpd reads once from each connection in a run, some kilobytes: the pieces of a body are
+ * gathered in so many runs before anything else is looked after. */
+static const unsigned body_runs_max = 8;
+
 /* How late a wrong signature beyond the limit is told so, at least, and twice that at most: a
  * client that tries again at once, as a broken one does, tries twice a second, and costs those who
  * are right next to nothing.
@@ -159,6 +163,15 @@ static bool has_other_work(const struct loop *l)
            (l->has_progressed && under_way > 0);
 }
 
+static void run_daemon(struct loop *l)
+{
+    unsigned runs = 0;
+    do {
+        l->has_gathered = false;
+        MHD_run(l->daemon);
+    } while (l->has_gathered && l->fifos[PHASE_BODY].len > 0 && ++runs < body_runs_max);
+}
+
 int64_t loop_wait_ms(struct loop *l)
 {
     MHD_UNSIGNED_LONG_LONG daemon_ms;
@@ -189,7 +202,7 @@ void loop_turn(struct loop *l, int64_t wait_ms)
         run_mailbox(l);
     run_held(l);
     run_deadlines(l);
-    MHD_run(l->daemon);
+    run_daemon(l);
     if (l->has_answers) { /* they are queued: now they are sent */
         l->has_answers = false;
         MHD_run(l->daemon);

@@ -25,6 +25,7 @@ struct loop {
     /* Of the latest turn. */
     bool has_resumed;    /* connections that were suspended */
     bool has_progressed; /* the handler had something to do */
+    bool has_gathered;   /* of the latest run: pieces of bodies */
     unsigned idle_turns; /* up to it, in a row: without an event, or anything to do */
 
     int64_t delayed_at_mono_ms;      /* since when the latest refusal is delayed, ... */

@@ -55,8 +55,9 @@
  * of them keeps its body. Those beyond are told to come again. */
 static const size_t held_max = 64;
 
-/* A longer path names no route: half of what libmicrohttpd takes for a whole header. */
-#define PATH_SIZE 8192
+/* A longer path names no route: route files have them up to 1024 bytes. It is on the stack, and the
+ * compiler clears it for each request. */
+#define PATH_SIZE 2048
 
 static void request_check(const struct connection *c)
 {
@@ -280,6 +281,7 @@ bool request_gather(struct connection *c, struct bytes piece)
 {
     struct request *r = &c->request;
     enum status status = flight_append(r->flight, piece);
+    c->loop->has_gathered = true;
     if (status == STATUS_OK) {
         if (c->half_closed)
             connection_enter(c, PHASE_BODY); /* there may be more to read out */

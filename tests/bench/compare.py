@@ -235,7 +235,7 @@ def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))  # contestants inherit it
     with tempfile.TemporaryDirectory(prefix="maesn-bridge-compare-") as scratch:
-        chosen = [c for c in contestants(asked.cache) if c.name == BRIDGE or re.search(asked.only, c.name)]
+        chosen = [c for c in contestants(asked.cache) if c.name == BRIDGE or re.search(asked.only, c.name, re.IGNORECASE)]
         bench = Bench(asked, chosen, scratch)
         bench.say(", ".join(c.name for c in chosen))
         bench.figures["about"] = about(bench, load.noise(scratch))

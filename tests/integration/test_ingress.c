@@ -236,6 +236,15 @@ an_unsigned_probe_of_a_pending_route_is_answered_200_by_any_of_three_methods(voi
     assert_int_equal(f->sink.taken, 0);
 }
 
+static void a_header_block_of_seven_kibibytes_is_read(void **state)
+{
+    struct ingress_fixture *f = *state;
+    static char request[16384];
+    int len = snprintf(request, sizeof(request),
+                       SIGNED "Content-Length: 22\r\nX-Filler: %07168d\r\n\r\n" BODY, 0);
+    assert_int_equal(client_exchange(f->port, request, (size_t)len).code, 200);
+}
+
 static void a_header_block_too_large_is_answered_431(void **state)
 {
     struct ingress_fixture *f = *state;
@@ -553,6 +562,7 @@ int main(void)
         T(a_body_of_no_events_is_answered_200_and_produces_nothing),
         T(an_empty_body_is_a_callback_as_any_other),
         T(an_unsigned_probe_of_a_pending_route_is_answered_200_by_any_of_three_methods),
+        T(a_header_block_of_seven_kibibytes_is_read),
         T(a_header_block_too_large_is_answered_431),
         T(a_chunked_body_over_the_cap_is_answered_413_before_it_ends),
         T(an_early_refusal_reaches_a_client_that_goes_on_sending),
