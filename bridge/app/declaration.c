@@ -1,11 +1,11 @@
 #include "bridge/app/declaration.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
 #include "bridge/base/secret.h"
+#include "bridge/base/secret_memory.h"
 #include "bridge/domain/provider.h"
 
 DEFINE_CLEANUP(struct arena *, arena_free)
@@ -110,7 +110,7 @@ enum status declaration_new(const struct account *account,
     pack(&measured, &empty, sizeof(empty), _Alignof(struct declaration));
     (void)pack_all(&measured, account, &expansion);
 
-    struct packing filled = {.to = malloc(measured.used)};
+    struct packing filled = {.to = secret_memory_alloc(measured.used)};
     if (filled.to == NULL)
         return STATUS_NOMEM;
     struct declaration *d = pack(&filled, &empty, sizeof(empty), _Alignof(struct declaration));
@@ -131,8 +131,7 @@ void declaration_unref(struct declaration *d)
 {
     if (d == NULL || --d->refs > 0)
         return;
-    crypto_wipe(d, d->size);
-    free(d);
+    secret_memory_free(d, d->size);
 }
 
 /* --- comparing --------------------------------------------------------------------------------

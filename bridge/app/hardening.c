@@ -7,6 +7,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "bridge/base/secret_memory.h"
+#include "bridge/domain/log_events.h"
+
 static enum status forbid_core_dumps(struct diag *diag)
 {
     const struct rlimit none = {0, 0};
@@ -37,6 +40,16 @@ static enum status ignore_broken_pipes(struct diag *diag)
     return STATUS_OK;
 }
 
+/* Without it the process goes on: most nodes that run containers have no swap. */
+static void keep_secrets_in_memory(void)
+{
+    size_t locked = 0;
+    if (secret_memory_start(&locked) != STATUS_OK)
+        LOG(SECRETS_UNLOCKED, log_text("error", "there is no memory of its own for secrets"));
+    else if (locked == 0)
+        LOG(SECRETS_UNLOCKED, log_text("error", "no memory may be locked"));
+}
+
 enum status hardening_apply(struct diag *diag)
 {
     umask(S_IRWXG | S_IRWXO);
@@ -45,5 +58,7 @@ enum status hardening_apply(struct diag *diag)
         status = raise_open_files(diag);
     if (status == STATUS_OK)
         status = ignore_broken_pipes(diag);
+    if (status == STATUS_OK)
+        keep_secrets_in_memory();
     return status;
 }

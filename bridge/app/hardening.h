@@ -4,7 +4,8 @@
 #include "bridge/base/diag.h"
 
 /* No core dumps, no debugger of the same user, no SIGPIPE, files readable by nobody else (umask
- * 077), and as many descriptors as the hard limit allows.
+ * 077), as many descriptors as the hard limit allows, and memory for secrets that is locked; where
+ * it cannot be, that is logged.
  *
  * Errors: STATUS_INTERNAL the kernel refused; diag says what.
  * Thread: before any other is started.

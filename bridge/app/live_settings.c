@@ -138,6 +138,7 @@ void live_settings_reload(struct live_settings *l,
     tell_restart_required(l, l->read_last.settings);
     tell_loaded(l, l->read_last.settings);
     keep_latest_take(l, TAKE(l->read_last.settings));
+    settings_drop_declared(l->first); /* a secret that was replaced is not kept to the end */
 }
 
 void live_settings_print(struct live_settings *l, struct buf *ret)

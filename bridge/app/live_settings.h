@@ -15,7 +15,7 @@ enum status live_settings_new_take(struct configuration *configuration,
                                    struct live_settings **ret) MUST_CHECK;
 void live_settings_free(struct live_settings *l);
 
-/* Of the start; borrowed until live_settings_free(). */
+/* Of the start; borrowed until live_settings_free(), its routes and accounts until a reload. */
 const struct settings *live_settings_first(const struct live_settings *l);
 
 /* What was read last, in force or refused; borrowed until the next reload. */

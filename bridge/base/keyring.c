@@ -1,12 +1,12 @@
 #include "bridge/base/keyring.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "bridge/base/buf.h"
 #include "bridge/base/crypto.h"
 #include "bridge/base/file.h"
 #include "bridge/base/scoped.h"
+#include "bridge/base/secret_memory.h"
 
 /* All keys, each with a long line of comment. */
 static const size_t file_max = 65536;
@@ -94,7 +94,7 @@ static const char *read_key(struct bytes line, struct keyring *k)
 enum status keyring_parse(struct bytes text, const char *source, struct keyring **ret,
                           struct diag *diag)
 {
-    CLEANUP(keyring_unref_scoped) struct keyring *k = calloc(1, sizeof(*k));
+    CLEANUP(keyring_unref_scoped) struct keyring *k = secret_memory_alloc(sizeof(*k));
     if (k == NULL)
         return STATUS_NOMEM;
     atomic_init(&k->refs, 1);
@@ -142,8 +142,7 @@ void keyring_unref(const struct keyring *k)
         return;
     for (size_t i = 0; i < k->len; i++)
         hmac_key_free(k->keys[i].hmac);
-    crypto_wipe(shared, sizeof(*shared));
-    free(shared);
+    secret_memory_free(shared, sizeof(*shared));
 }
 
 size_t keyring_len(const struct keyring *k)

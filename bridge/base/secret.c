@@ -1,12 +1,12 @@
 #include "bridge/base/secret.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "bridge/base/buf.h"
 #include "bridge/base/crypto.h"
 #include "bridge/base/file.h"
 #include "bridge/base/scoped.h"
+#include "bridge/base/secret_memory.h"
 
 struct secret {
     atomic_uint refs;
@@ -21,7 +21,7 @@ enum status secret_new(struct bytes text, struct secret **ret, struct diag *diag
         return diag_set(diag, STATUS_INVALID, "the secret is empty");
     if (text.len > SECRET_MAX)
         return diag_set(diag, STATUS_INVALID, "the secret is longer than %d bytes", SECRET_MAX);
-    struct secret *s = calloc(1, sizeof(*s) + text.len);
+    struct secret *s = secret_memory_alloc(sizeof(*s) + text.len);
     if (s == NULL)
         return STATUS_NOMEM;
     atomic_init(&s->refs, 1);
@@ -63,8 +63,7 @@ void secret_unref(struct secret *s)
     if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     hmac_key_free(s->key);
-    crypto_wipe(s->text, s->len);
-    free(s);
+    secret_memory_free(s, sizeof(*s) + s->len);
 }
 
 struct bytes secret_bytes(const struct secret *s)

@@ -1,4 +1,4 @@
-/* A secret text: it has no way into a log line, and is wiped when nobody holds it any more. */
+/* A secret text: it has no way into a log line, and lies in secret_memory. */
 #pragma once
 
 #include "bridge/base/bytes.h"

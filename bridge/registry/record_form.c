@@ -11,6 +11,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/json_text.h"
 #include "bridge/base/scoped.h"
+#include "bridge/base/secret_memory.h"
 #include "bridge/base/utf8.h"
 
 static const int schema_version = 1;
@@ -55,7 +56,7 @@ static const char *text(const void *record, const struct record_field *f)
 /* --- a copy -------------------------------------------------------------------------------- */
 
 struct block {
-    size_t size; /* of all of it, to wipe */
+    size_t size; /* of all of it */
     _Alignas(max_align_t) uint8_t record[];
 };
 
@@ -65,7 +66,7 @@ void *record_form_copy(const struct record_form *form, const void *record)
     for (size_t i = 0; i < form->fields_len; i++)
         if (form->fields[i].kind == RECORD_TEXT && text(record, &form->fields[i]) != NULL)
             size += strlen(text(record, &form->fields[i])) + 1;
-    struct block *block = malloc(size);
+    struct block *block = secret_memory_alloc(size);
     if (block == NULL)
         return NULL;
     block->size = size;
@@ -89,8 +90,7 @@ void record_form_free(void *copied)
     if (copied == NULL)
         return;
     struct block *block = (struct block *)((uint8_t *)copied - offsetof(struct block, record));
-    crypto_wipe(block, block->size);
-    free(block);
+    secret_memory_free(block, block->size);
 }
 
 /* --- comparison ---------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
 #include "bridge/base/secret.h"
+#include "bridge/base/secret_memory.h"
 #include "bridge/domain/murmur2.h"
 #include "bridge/domain/provider.h"
 
@@ -13,7 +14,7 @@
  * with its keyed HMAC takes some 5 KB, which 100,000 routes do not have; making one takes
  * microseconds, and few of the routes have a callback at any one time. */
 struct entry {
-    uint32_t size; /* of all of it, to wipe */
+    uint32_t size; /* of all of it */
     uint32_t hash; /* of the key */
     uint32_t secret_at;
     uint32_t token_at;
@@ -79,7 +80,7 @@ static struct entry *entry_new(const char *key, const struct route_record *r)
     const struct route_record *from = r == NULL ? &none : r;
     size_t size = sizeof(struct entry) + text_size(key) + text_size(from->system) +
                   text_size(from->secret) + text_size(from->token);
-    struct entry *e = size > UINT32_MAX ? NULL : malloc(size);
+    struct entry *e = size > UINT32_MAX ? NULL : secret_memory_alloc(size);
     if (e == NULL)
         return NULL;
     e->size = (uint32_t)size;
@@ -95,10 +96,8 @@ static struct entry *entry_new(const char *key, const struct route_record *r)
 
 static void entry_free(struct entry *e)
 {
-    if (e == NULL)
-        return;
-    crypto_wipe(e, e->size);
-    free(e);
+    if (e != NULL)
+        secret_memory_free(e, e->size);
 }
 
 /* --- the table ----------------------------------------------------------------------------- */

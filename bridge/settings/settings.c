@@ -232,14 +232,22 @@ static struct settings *settings_new(const char *file, enum settings_process pro
     return NULL;
 }
 
-void settings_free(struct settings *s)
+void settings_drop_declared(struct settings *s)
 {
-    if (s == NULL)
-        return;
     for (size_t i = 0; i < s->routes_len; i++)
         route_unref(s->routes[i]);
     free(s->routes);
     account_files_done(s->accounts, s->accounts_len);
+    s->routes = NULL;
+    s->accounts = NULL;
+    s->routes_len = s->accounts_len = 0;
+}
+
+void settings_free(struct settings *s)
+{
+    if (s == NULL)
+        return;
+    settings_drop_declared(s);
     arena_free(s->arena);
     free(s);
 }

@@ -67,6 +67,9 @@ enum status settings_load(const char *file, enum settings_process process,
     MUST_CHECK;
 void settings_free(struct settings *s);
 
+/* Lets go of the routes and the accounts, and so of their secrets. */
+void settings_drop_declared(struct settings *s);
+
 /* Reads one file of accounts, of the form of those in accounts_dir and judged like them with the
  * integrations of `of`, which must outlive *ret: that has the accounts and nothing else.
  * Owns, Errors: as settings_load(). */

@@ -3,12 +3,18 @@
 import base64
 import hashlib
 import json
+import os
 import pathlib
+import signal
+import subprocess
 import time
+
+import pytest
 
 from harness import bridge as harness_bridge
 from harness import consumers, wait
 from harness.bridge import PATH, route
+from harness.intruder import Intruder
 from harness.maesn import API_KEY
 from harness.reconciler import World, account
 from harness.sender import SIGNATURE_HEADER, encode, event, exchange, post, request, sign
@@ -174,6 +180,63 @@ def test_a_secret_written_into_the_settings_is_refused_or_redacted():
             check_free_of_canaries(done.stdout + done.stderr, arguments)
     finally:
         config.remove()
+
+
+def test_secrets_lie_in_locked_memory_only_and_are_wiped_when_they_are_replaced(kafka, start_bridge, tmp_path):
+    """What is searched for from inside the program is not in its heap, on no stack and in no buffer: that memory could be
+    swapped, and a debugger of root's would dump it. Fails when a reader of secrets leaves a copy behind."""
+    intruder = Intruder(tmp_path)
+    bridge = start_bridge(
+        kafka, {"log": {"level": "debug"}, "spool": {"directory": str(tmp_path)}},
+        routes=[route(secret_file="../secrets/current", previous_secret_file="../secrets/previous"),
+                {"path": "/in/moneybird/old/by-hand", "provider": "moneybird", "account": "old", "system": "moneybird",
+                 "token_file": "../secrets/token"}],
+        secrets={"current": CURRENT, "previous": PREVIOUS, "token": TOKEN}, environ=intruder.environment)
+    assert locked_kib(bridge) > 0
+    assert bridge.log("secrets.unlocked") == []
+    for number, secret in enumerate((CURRENT, PREVIOUS)):
+        assert post(bridge.ingress_port, PATH, encode(event(number)), secret).status == 200
+    for secret in (CURRENT, PREVIOUS, TOKEN):
+        kept, elsewhere = intruder.search(bridge, secret)
+        assert kept >= 1 and elsewhere == 0, (secret, kept, elsewhere)
+    assert intruder.search(bridge, PATH)[1] >= 1, "what is no secret is found: it is the program's memory that is searched"
+
+    bridge.config.write("secrets/current", "canary-replaced-4c1d88e0f5b7")
+    wait.until(lambda: post(bridge.ingress_port, PATH, b"[]", "canary-replaced-4c1d88e0f5b7").status == 200, 30, "the new secret")
+    wait.until(lambda: intruder.search(bridge, CURRENT) == (0, 0), 30, "the secret that was replaced is nowhere")
+    assert intruder.search(bridge, PREVIOUS)[0] >= 1
+
+
+def locked_kib(bridge):
+    [line] = [line for line in pathlib.Path(f"/proc/{bridge.pid}/status").read_text().splitlines() if line.startswith("VmLck:")]
+    return int(line.split()[1])
+
+
+WITH_DUMPS = ("sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh")
+
+
+def crash(process):
+    """Whether the kernel says that it dumped the process's memory."""
+    process.send_signal(signal.SIGABRT)
+    end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    process.wait()
+    assert end.si_status == signal.SIGABRT
+    return end.si_code == os.CLD_DUMPED
+
+
+def test_a_crash_dumps_no_memory_whatever_the_limit(kafka, start_bridge, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where most kernels put it
+    with subprocess.Popen([*WITH_DUMPS, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdin.write(b"started")
+        other.stdin.flush()
+        assert other.stdout.read(7) == b"started"
+        if not crash(other):
+            pytest.skip("LEFT OUT: here no crash dumps anything")
+    for file in tmp_path.iterdir():
+        file.unlink()
+    bridge = start_bridge(kafka, prefix=WITH_DUMPS)
+    assert not crash(bridge.process)
+    assert list(tmp_path.iterdir()) == []
 
 
 def raw_post(port, path, body, headers):

@@ -9,37 +9,14 @@ import pytest
 
 from harness import wait
 from harness.bridge import PATH, SECRET, route
-from harness.faulty_disk import LIBRARY
+from harness.intruder import Intruder
 from harness.sender import post
 
-INTRUDER = LIBRARY.with_name("libintruder.so")
 SAMPLE = b"[]"  # verifies, produces nothing
 
 CREATE_RULESET, TELL_VERSION = 444, 1  # the same on every architecture. Source: linux/landlock.h
 LANDLOCK_VERSION = ctypes.CDLL(None).syscall(CREATE_RULESET, None, ctypes.c_size_t(0), TELL_VERSION)
 needs_landlock = pytest.mark.skipif(LANDLOCK_VERSION < 3, reason=f"LEFT OUT: this kernel's Landlock is version {LANDLOCK_VERSION}, not 3")
-
-
-class Intruder:
-    """tests/e2e/drivers/intruder.c in a program that is started with `environment`."""
-
-    def __init__(self, directory):
-        self.file = directory / "act"
-        self.acts = 0
-        self.environment = {"LD_PRELOAD": str(INTRUDER), "INTRUDER_ACT": str(self.file)}
-
-    def tell(self, *act):
-        self.acts += 1
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(" ".join(map(str, (self.acts, *act))))
-        fresh.replace(self.file)
-
-    def act(self, bridge, *act):
-        """What came of an act that the process survives: an errno, 0 for none."""
-        before = len(bridge.log("intruder.acted"))
-        self.tell(*act)
-        wait.until(lambda: len(bridge.log("intruder.acted")) > before, 30, f"the intruder has done {act}")
-        return bridge.log("intruder.acted")[-1]["errno"]
 
 
 @pytest.fixture

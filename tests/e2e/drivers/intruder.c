@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/support/memory_search.h"
+
 static int execute(const char *path)
 {
     char *const arguments[] = {strdup(path), NULL};
@@ -56,13 +58,29 @@ static int write_file(const char *path)
     return open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 }
 
+/* Looks for what these hex digits stand for, see memory_search.h, and tells where it is. */
+static int search_memory(const char *masked)
+{
+    static uint8_t bytes[128];
+    struct memory_finds finds;
+    size_t len = strlen(masked) / 2;
+    for (size_t i = 0; i < len && i < sizeof(bytes); i++)
+        if (sscanf(masked + 2 * i, "%2hhx", &bytes[i]) != 1)
+            return -1;
+    if (!memory_search(bytes, len, &finds))
+        return -1;
+    dprintf(2, "{\"event\":\"intruder.searched\",\"kept\":%zu,\"elsewhere\":%zu}\n", finds.kept,
+            finds.elsewhere);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*act)(const char *argument);
 } acts[] = {
-    {"execute", execute},        {"trace", trace},      {"bind", bind_port},
-    {"read", read_file},         {"write", write_file}, {"listen", listen_unbound},
-    {"chdir", change_directory},
+    {"execute", execute},        {"trace", trace},          {"bind", bind_port},
+    {"read", read_file},         {"write", write_file},     {"listen", listen_unbound},
+    {"chdir", change_directory}, {"search", search_memory},
 };
 
 /* Returns the act's number. */
