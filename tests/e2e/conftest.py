@@ -29,7 +29,8 @@ def pytest_terminal_summary(terminalreporter):
     """What tests have found out: figures, sizes, lists; and what was not run at all."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
-            terminalreporter.write_line(f"{name}: {value}")
+            if name != "outcome":  # tests/faults adds them up
+                terminalreporter.write_line(f"{name}: {value}")
     if "LEFT_OUT" in os.environ:  # by tests/run
         terminalreporter.write_line(f"LEFT OUT: {os.environ['LEFT_OUT']}", red=True, bold=True)
 

@@ -1,17 +1,14 @@
 """Each worker has one cluster of each size, which its schedules use one after the other and leave well."""
 
-import datetime
 import os
-import platform
-import subprocess
 
 import pytest
 
-from harness import environment
-from faults.world import LinkedKafka, summary
+from faults.outcome import Outcome, Run
+from faults.world import LinkedKafka
 
 
-SEEDS = os.environ.get("SEEDS", "1-10")  # or one alone
+SEEDS = os.environ.get("SEEDS", "1-25")  # or one alone
 
 
 def seeds():
@@ -26,10 +23,12 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def clusters():
-    """clusters(brokers): started when first asked for."""
+    """clusters(brokers): started when first asked for; another one after a schedule that failed."""
     running = {}
 
     def cluster_of(brokers):
+        if brokers in running and not running[brokers].is_left_well:
+            running.pop(brokers).__exit__()
         if brokers not in running:
             running[brokers] = LinkedKafka(brokers).__enter__()
         return running[brokers]
@@ -39,20 +38,28 @@ def clusters():
         kafka.__exit__()
 
 
-def pytest_terminal_summary(terminalreporter):
-    """What all schedules came to; also into the file that SUMMARY names, below those that stand there."""
-    outcomes = [value for report in terminalreporter.getreports("passed") for name, value in report.user_properties
-                if name == "outcome"]
-    if not outcomes:
-        return
-    failed = sum("faults/test_schedules.py" in report.nodeid for kind in ("failed", "error")
-                 for report in terminalreporter.getreports(kind))
-    lines = summary(outcomes, failed)
-    for line in lines:
-        terminalreporter.write_line(line)
-    if "SUMMARY" in os.environ:
-        version = subprocess.run([environment.BINARY, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-        with open(os.environ["SUMMARY"], "a") as file:
-            file.write(f"{datetime.date.today()}, {version}, {os.cpu_count()} cores, {platform.release()}, "
-                       f"seeds {SEEDS}:\n")
-            file.writelines(f"  {line}\n" for line in lines)
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # the process that hears of all schedules
+        config.pluginmanager.register(Summary(), "faults-summary")
+
+
+class Summary:
+    """What all schedules come to; also in the file that SUMMARY names, below what stands there."""
+
+    def __init__(self):
+        self.run = Run(SEEDS, len(seeds()), os.environ.get("SUMMARY"))
+
+    def pytest_runtest_logreport(self, report):
+        if "faults/test_schedules.py" not in report.nodeid or "[" not in report.nodeid:
+            return
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.run.failed(report.nodeid.partition("::")[2], (crash.message if crash else str(report.longrepr)).split("\n")[0][:300])
+        for name, value in report.user_properties if report.when == "call" and report.passed else []:
+            if name == "outcome":
+                self.run.passed(Outcome(**value))
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.run.outcomes or self.run.failures:
+            for line in self.run.lines():
+                terminalreporter.write_line(line)

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import json
+import math
 import signal
 import time
 
@@ -10,7 +11,7 @@ from harness import wait
 from harness.bridge import SECRET
 from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES
 
-READY_S = 60
+READY_S = 120
 SECOND_SECRET = SECRET[::-1]
 EARLY_S = {"back": -3600, "forth": 3600, "far": 10 * 365 * 86400}
 # Whoever of these is hit may be the reason for an answer that is late, or that never comes.
@@ -23,10 +24,11 @@ class Player:
 
     def __init__(self, cluster, links, door, bridge, disk, clock):
         self.cluster, self.links, self.door, self.bridge, self.disk, self.clock = cluster, links, door, bridge, disk, clock
-        self.has_bad_files = False
         self.healed_at = 0.0
         self.disturbed = []  # (from, to) on the monotonic clock: answers may be late or missing
         self._turns = collections.defaultdict(asyncio.Lock)  # by victim: a broker may take longer to start than was planned
+        self._bad_until = {}  # by reason for a bridge not to start: the end of the last time, or for ever while there is no end
+        self._spawned_at = 0.0
 
     async def play(self, schedule):
         started_at = time.monotonic()
@@ -37,9 +39,13 @@ class Player:
         await asyncio.sleep(max(0, started_at + fault.at_s - time.monotonic()))
         async with self._turns[fault.whom]:
             began = time.monotonic()
+            if fault.whom == DISK or fault.what == "broken":
+                self._bad_until[fault.whom] = math.inf
             undo = await asyncio.to_thread(self._begin, fault)
             await asyncio.sleep(max(0, began + fault.for_s - time.monotonic()))
             await asyncio.to_thread(undo)
+            if fault.whom in self._bad_until:
+                self._bad_until[fault.whom] = time.monotonic()
             if fault.whom in HEARD_AT_THE_DOOR:
                 self.disturbed.append((began, time.monotonic()))
 
@@ -79,12 +85,16 @@ class Player:
         or its disk are not as they should be, is started again and again, as Kubernetes does."""
         def lives():
             if self.bridge.process.poll() is not None:
-                assert self.has_bad_files or (self.disk and self.disk.fault), f"it does not start: {self.bridge.tail()}"
-                self.bridge.spawn()
+                assert any(self._spawned_at < until for until in self._bad_until.values()), f"it does not start: {self.bridge.tail()}"
+                self._spawn_bridge()
             return self.bridge.admin("/livez")[0] == 200
 
-        self.bridge.spawn()
+        self._spawn_bridge()
         wait.until(lives, READY_S, "the bridge lives again")
+
+    def _spawn_bridge(self):
+        self._spawned_at = time.monotonic()
+        self.bridge.spawn()
 
     def _hit_broker(self, what, broker):
         if what == "freeze":
@@ -96,7 +106,6 @@ class Player:
     def _hit_files(self, what):
         config = self.bridge.config
         if what == "broken":
-            self.has_bad_files = True
             config.write("bridge.yaml", '{"kafka": ')
             return self._reloading(self._mend_files)
         if what == "changed":
@@ -112,7 +121,6 @@ class Player:
     def _mend_files(self):
         config = self.bridge.config
         config.write("bridge.yaml", json.dumps(config.settings))
-        self.has_bad_files = False
 
     def _reloading(self, undo):
         """It is read when it changes, and when it is asked for: the signal comes in the middle of the one or the other."""

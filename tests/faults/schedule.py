@@ -20,6 +20,10 @@ OF_CLOCKS = ("back", "forth", "far")
 # still accepted.
 OF_FILES = ("broken", "changed", "rotated")
 
+# What was killed or stopped is started at once, or a little later, which takes a while itself. Everything else lasts shorter or longer
+# than the program waits for: 2 s for Kafka's acknowledgement, 2.5 s with an answer.
+AWAY_S, LONGEST_S = 1.0, 3.5
+
 
 def faults_of(whom):
     kind = whom.partition("-")[0]
@@ -41,13 +45,14 @@ class Schedule:
         self.faults, self.seconds, self.seed = sorted(faults, key=lambda f: f.at_s), seconds, seed
 
     @classmethod
-    def of_seed(cls, seed, seconds, victims, pause_s=1.0, longest_s=4.0):
+    def of_seed(cls, seed, seconds, victims, pause_s=0.5):
         """The same for the same arguments, on any machine; at least one. pause_s: the mean time from one fault to the next."""
         chance = random.Random(f"{seed} {seconds} {victims}")
         faults, free_at, at = [], {whom: 0.0 for whom in victims}, 0.0
         while (at := at + chance.expovariate(1 / pause_s)) < seconds or not faults:
-            whom, for_s = chance.choice(victims), chance.uniform(0.1, longest_s)
+            whom = chance.choice(victims)
             what = chance.choice(faults_of(whom))
+            for_s = chance.uniform(0.1, AWAY_S if what in ("kill", "terminate") else LONGEST_S)
             if at < free_at[whom]:
                 continue
             faults.append(Fault(round(min(at, seconds), 2), what, whom, round(for_s, 2)))

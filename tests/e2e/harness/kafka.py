@@ -12,7 +12,7 @@ import tempfile
 import pathlib
 import time
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from harness import environment, wait
@@ -73,6 +73,10 @@ listener.name.guarded.ssl.truststore.type=PEM
 listener.name.guarded.ssl.truststore.location={authority}
 """
 
+
+# What administration may be answered while brokers come back.
+PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT, KafkaError.INVALID_REPLICATION_FACTOR,
+           KafkaError.NOT_CONTROLLER, KafkaError.BROKER_NOT_AVAILABLE)
 
 # For processes that live for a test: they start soon and leave the cores to others.
 SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -169,7 +173,7 @@ class Broker:
     def restart(self):
         self.kill()
         self.start()
-        wait.until(self.accepts, 60, f"broker {self.node} listens again")
+        wait.until(self.accepts, 180, f"broker {self.node} listens again")
 
 
 class KafkaCluster:
@@ -240,13 +244,32 @@ class KafkaCluster:
 
     def create_topics(self, *names, partitions=3, config=None):
         replicas = min(3, len(self.brokers))
-        futures = self.admin().create_topics(
+        self._administer(lambda missing: self.admin().create_topics(
             [NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=config or {})
-             for name in names], operation_timeout=30)
-        for future in futures.values():
-            future.result(timeout=60)
+             for name in missing], operation_timeout=30), names, KafkaError.TOPIC_ALREADY_EXISTS)
         for name in names:
             wait.until(lambda: len(self.leaders(name)) == partitions, 30, f"each partition of {name} has a leader")
+
+    def delete_topics(self, *names):
+        self._administer(lambda left: self.admin().delete_topics(list(left), operation_timeout=30), names,
+                         KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+    def _administer(self, ask, names, already):
+        """Until it is done for each of the names. The answer may be lost: another try finds that it is so `already`. And it may
+        have to wait, for brokers that were away or had no time to say that they live."""
+        end, tries, left = time.monotonic() + 60, 0, set(names)
+        while left:
+            for name, future in ask(sorted(left)).items():
+                try:
+                    future.result(timeout=60)
+                except KafkaException as error:
+                    code = error.args[0].code()
+                    if not (tries and code == already):
+                        if code not in PASSING or time.monotonic() > end:
+                            raise
+                        continue
+                left.discard(name)
+            tries += 1
 
     def change_password(self, password):
         """Restarts the broker, so that nobody is connected with the old one."""
