@@ -63,15 +63,24 @@ bool url_is_public_base(const char *text)
     return url_is_base(text) && (http == NULL || is_loopback(http));
 }
 
-static bool broker_is_valid(const char *text, size_t len)
+/* The length of the protocol that it begins with; 0: none. */
+static size_t protocol_len(const char *text, size_t len)
 {
     static const char *const protocols[] = {"PLAINTEXT://", "SSL://", "SASL_PLAINTEXT://",
                                             "SASL_SSL://", NULL};
     for (size_t i = 0; protocols[i] != NULL; i++) {
         size_t prefix_len = strlen(protocols[i]);
         if (len > prefix_len && memcmp(text, protocols[i], prefix_len) == 0)
-            return broker_is_valid(text + prefix_len, len - prefix_len);
+            return prefix_len;
     }
+    return 0;
+}
+
+static bool broker_is_valid(const char *text, size_t len)
+{
+    size_t prefix_len = protocol_len(text, len);
+    text += prefix_len;
+    len -= prefix_len;
     bool only_host_characters = strspn(text, url_characters) >= len &&
                                 memchr(text, '/', len) == NULL && memchr(text, '@', len) == NULL;
     const char *colon = memrchr(text, ':', len);

@@ -113,6 +113,9 @@ static const struct broken broken_settings[] = {
     {MINIMUM "ingress: {listen: localhost}\n",
      "bridge.yaml:3:19: ingress.listen: localhost, expected host:port, [v6]:port or :port with a "
      "port of 0..65535\n"},
+    /* a broker has one protocol */
+    {"kafka: {brokers: \"SSL://SSL://b:1\"}\ntopics: {registry: \"\"}\n",
+     "bridge.yaml:1:18: kafka.brokers: \"SSL://SSL://b:1\", expected host:port[,host:port...]\n"},
     /* brokers without ports */
     {"kafka: {brokers: \"a,b:1\"}\ntopics: {registry: \"\"}\n",
      "bridge.yaml:1:18: kafka.brokers: \"a,b:1\", expected host:port[,host:port...]\n"},
