@@ -336,7 +336,8 @@ static bool is_meant(const struct metric_match *match, const char *labels)
         return true;
     struct bytes value = metric_label_find(labels, match->label);
     size_t len = strlen(match->prefix);
-    bool begins = value.len >= len && memcmp(value.data, match->prefix, len) == 0;
+    bool begins =
+        value.len >= len && bytes_equal(bytes_of(value.data, len), bytes_of_text(match->prefix));
     return begins != match->is_other;
 }
 
