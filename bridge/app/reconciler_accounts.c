@@ -12,7 +12,6 @@
 struct kept_record {
     struct kept_record *next;
     bool is_unreadable; /* else it differs from the state of an account that is led here */
-    bool is_tombstone;
     struct bytes key;
     struct bytes value;
     uint8_t data[];

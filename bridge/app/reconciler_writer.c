@@ -217,7 +217,7 @@ static enum status write_batch(struct lane *lane, const struct commit *batch)
             const struct commit_record *r = &c->records[i];
             records[len++] = (struct fenced_writer_record){
                 bytes_of_text(r->key),
-                r->value.len == 0 ? (struct bytes){0} : buf_bytes(&r->value)};
+                r->value.len == 0 ? bytes_of(NULL, 0) : buf_bytes(&r->value)};
         }
     }
     struct diag why = {0};

@@ -16,8 +16,9 @@ static enum route_lookup find_in_index(struct route_index *index, const char *pa
 {
     struct route *route = NULL;
     enum route_lookup lookup = route_index_find(index, path, clock_unix_ms(), &route);
-    if (route != NULL)
-        *ret = route;
+    if (route == NULL)
+        return lookup;
+    *ret = route;
     bool is_awaited = lookup == ROUTE_FOUND && route->state == ROUTE_PENDING;
     return is_awaited ? ROUTE_AWAITED : lookup;
 }

@@ -429,7 +429,7 @@ static enum exit_code unknown_command(const struct command *const commands[], in
     snprintf(given, sizeof(given), "%s%s%s", argv[0], two_words ? " " : "",
              two_words ? argv[1] : "");
     const char *names[64] = {0};
-    for (size_t i = 0; commands[i] != NULL && i < 63; i++)
+    for (size_t i = 0; i < 63 && commands[i] != NULL; i++)
         names[i] = commands[i]->name;
     const char *suggestion = nearest_name(names, given);
     if (suggestion == NULL)

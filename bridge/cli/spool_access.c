@@ -42,6 +42,7 @@ enum exit_code spool_access_init(const struct invocation *in, const char *comman
         code = output_out_of_memory();
     if (code != EXIT_CODE_FINE)
         return code;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): no code is fine without a path */
     if (stat(ret->path, &st) != 0) {
         fprintf(stderr, "maesn-bridge %s: %s: %s\n", command, ret->path, strerror(errno));
         return EXIT_CODE_UNAVAILABLE;

@@ -7,7 +7,7 @@
 /* Appends one line, with its end: {"sequence":, "stored_at":, "topic":, "key":, "value":,
  * "headers":[{"name":, "value":}], "reason":, "account":, "path":}. What is no UTF-8 is in base64,
  * under a name with "_base64" behind it. Errors: ret->status. */
-void spool_line_record(const struct spooled_record *r, struct buf *ret);
+void spool_line_record(const struct spooled_record *spooled, struct buf *ret);
 
 /* Appends the line of a row that cannot be trusted: {"sequence":, "stored_at":, "unreadable": why,
  * "raw_base64":}. Errors: ret->status. */

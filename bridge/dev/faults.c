@@ -91,7 +91,7 @@ static bool find_name(struct bytes name, const char *const names[], size_t len, 
  * number is none. */
 static bool take_number(struct bytes *text, char mark, unsigned *ret)
 {
-    if (text->len == 0 || text->data[0] != mark)
+    if (text->len == 0 || text->data[0] != (uint8_t)mark)
         return true;
     size_t at = 1;
     unsigned number = 0;

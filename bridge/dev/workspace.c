@@ -43,7 +43,8 @@ DEFINE_CLEANUP(struct workspace *, workspace_free)
 
 static enum status cannot(const char *what, const char *path, struct diag *diag)
 {
-    return diag_set(diag, STATUS_UNAVAILABLE, "cannot %s %s: %s", what, path, strerror(errno));
+    diag_set(diag, STATUS_UNAVAILABLE, "cannot %s %s: %s", what, path, strerror(errno));
+    return STATUS_UNAVAILABLE; /* so that an analyser, which sees one file, knows */
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

@@ -31,8 +31,10 @@ static const char *optional(struct reading *r, const char *name)
 static const char *required(struct reading *r, const char *name)
 {
     const char *text = optional(r, name);
-    if ((text == NULL || *text == '\0') && r->status == STATUS_OK)
-        r->status = diag_set(r->diag, STATUS_INVALID, "it has no header %s", name);
+    if ((text == NULL || *text == '\0') && r->status == STATUS_OK) {
+        diag_set(r->diag, STATUS_INVALID, "it has no header %s", name);
+        r->status = STATUS_INVALID; /* so that an analyser, which sees one file, knows */
+    }
     return text;
 }
 

@@ -89,7 +89,7 @@ const char *specification_wire_name(const char *part, char ret[SPECIFICATION_PAR
     if (strcmp(part, SPECIFICATION_ALL) == 0)
         return NULL;
     size_t len = 0;
-    for (; part[len] != '\0' && len < SPECIFICATION_PART_MAX; len++) {
+    for (; len < SPECIFICATION_PART_MAX && part[len] != '\0'; len++) {
         char c = part[len];
         if (c == '-')
             c = '_';

@@ -63,7 +63,7 @@ bool traceparent_parse(const char *text, struct traceparent *ret)
 void traceparent_format(const struct traceparent *t, char ret[TRACEPARENT_SIZE])
 {
     const uint8_t flags = (uint8_t)(t->flags & (flag_sampled | flag_random));
-    memcpy(ret, "00-", 3);
+    memcpy(ret, "00-", 3); /* NOLINT(bugprone-not-null-terminated-result): its first part */
     memcpy(ret + 3, t->trace_id, 32);
     ret[35] = '-';
     memcpy(ret + 36, t->parent_id, 16);

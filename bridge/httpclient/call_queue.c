@@ -180,9 +180,9 @@ static struct call *start_first(struct call_queue *q, struct call_key *k, int64_
     TAILQ_REMOVE(&k->waiting[k->ready_rank], call, waiting);
     timers_clear(&q->expiries, &call->expiry);
     k->under_way = call;
-    settle_key(q, k, now);
     window_start(&q->bases[k->base].window);
     q->under_way++;
+    settle_key(q, k, now);
     return call;
 }
 

@@ -297,7 +297,9 @@ struct scout_findings scout_findings(struct scout *s, int32_t leader)
 {
     pthread_mutex_lock(&s->lock);
     const struct leader *l = find_leader(s, leader);
-    struct scout_findings findings = l == NULL ? (struct scout_findings){0} : l->findings;
+    struct scout_findings findings = {0};
+    if (l != NULL)
+        findings = l->findings;
     pthread_mutex_unlock(&s->lock);
     return findings;
 }

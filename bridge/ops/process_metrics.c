@@ -32,6 +32,7 @@ static struct process_stat read_process_stat(void)
     /* Field 2 is the program's name in brackets and may hold anything; field 3 comes after it. */
     const char *name_end = strrchr(buf_text(&text), ')');
     if (name_end == NULL ||
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel's numbers fit */
         sscanf(name_end + 1,
                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
                "%*d %*d %llu %*d %llu %llu %llu",
@@ -49,6 +50,7 @@ static double read_boot_unix_s(void)
         return 0;
     const char *line = strstr(buf_text(&text), "\nbtime ");
     unsigned long long seconds = 0;
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel's number fits */
     if (line == NULL || sscanf(line, "\nbtime %llu", &seconds) != 1)
         return 0;
     return (double)seconds;

@@ -178,7 +178,7 @@ enum status pass_new(const struct pass_options *opt, const char *account,
     p->opt = *opt;
     size_t len = strlen(account);
     assert(len <= ACCOUNT_ID_MAX);
-    memcpy(p->account, account, len);
+    memcpy(p->account, account, len); /* NOLINT(bugprone-not-null-terminated-result): calloc() */
     p->state = state;
     p->is_declared = desired != NULL;
     if (desired != NULL)

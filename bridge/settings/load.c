@@ -150,7 +150,7 @@ bool load_needs_file(struct load *l, const char *path, bool private, struct plac
                      const char *key)
 {
     paths_add(l->read, path);
-    struct stat st;
+    struct stat st = {0};
     const char *why = NULL;
     /* Opened, since access() does not know what the sandbox withholds. */
     CLEANUP(close_scoped) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -297,7 +297,7 @@ const char *load_system(struct load *l, const char *key, const struct node *whol
     bool native = provider->knows_system(provider->name);
     if (system == NULL && native)
         return provider->name;
-    if (system == NULL)
+    if (n == NULL || system == NULL)
         load_error(l, whole->place, full, "missing, expected a system that %s knows",
                    provider->name);
     else if (!knows_system(l, provider, system))

@@ -134,6 +134,7 @@ static void refuse_unknown(struct load *l, const char *prefix, const char *key,
 
 static void read_map(struct load *l, const char *prefix, const struct node *map);
 
+/* NOLINTNEXTLINE(misc-no-recursion): ends with the table's depth, a section is a prefix of a key */
 static void read_value(struct load *l, const char *prefix, const struct node *n)
 {
     char key[KEY_MAX];
@@ -157,7 +158,7 @@ static void read_value(struct load *l, const char *prefix, const struct node *n)
     }
 }
 
-/* Recursion ends with the table's depth: a section is a prefix of a key. */
+/* NOLINTNEXTLINE(misc-no-recursion): see read_value() */
 static void read_map(struct load *l, const char *prefix, const struct node *map)
 {
     for (const struct node *n = map->first; n != NULL; n = n->next)

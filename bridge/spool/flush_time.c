@@ -125,8 +125,9 @@ enum status flush_time_measure(const char *directory, int max_ms, double *ret_se
     pthread_mutex_lock(&m->lock);
     wait_for(m);
     qsort(m->rounds_us, m->rounds, sizeof(m->rounds_us[0]), compare);
+    const int64_t *median = &m->rounds_us[m->rounds / 2];
     if (m->rounds > 0)
-        *ret_seconds = (double)m->rounds_us[m->rounds / 2] / 1e6;
+        *ret_seconds = 1e-6 * (double)*median;
     else if (m->error == 0)
         *ret_seconds = (double)max_ms / 1e3;
     else

@@ -109,7 +109,7 @@ static struct bytes get_part(struct reading *r)
     }
     const uint8_t *data = r->rest.data + LENGTH_SIZE;
     r->rest = bytes_of(data + data_len + 1, r->rest.len - LENGTH_SIZE - data_len - 1);
-    return len == length_none ? (struct bytes){0} : bytes_of(data, data_len);
+    return bytes_of(len == length_none ? NULL : data, data_len);
 }
 
 static const char *get_text(struct reading *r)

@@ -35,7 +35,9 @@ static void set_state(struct spool *s, enum spool_database state, const struct d
 {
     pthread_mutex_lock(&s->lock);
     s->state = state;
-    s->why = why == NULL ? (struct diag){0} : *why;
+    s->why = (struct diag){0};
+    if (why != NULL)
+        s->why = *why;
     if (state == SPOOL_CLOSED)
         s->reader_damage = (struct diag){0}; /* what is opened next is checked itself */
     if (state == SPOOL_OPEN)
@@ -389,7 +391,7 @@ static bool find_work(const struct spool *s, int64_t now, enum work *ret, int64_
     if (s->state != SPOOL_CLOSED && s->reader_damage.text[0] != '\0')
         *ret = WORK_CLOSE;
     else if (s->state == SPOOL_OPEN && commit_is_due(s, now, until))
-        *ret = WORK_COMMIT;
+        *ret = WORK_COMMIT; /* NOLINT(bugprone-branch-clone): one reason a line */
     else if (s->state == SPOOL_NO_ROOM && (may_retry || s->waiting.first != NULL))
         *ret = WORK_COMMIT;
     else if (s->is_stopping)

@@ -23,7 +23,6 @@ struct mock_cluster {
     FILE *answers;
     char bootstrap[512];
     unsigned brokers;
-    bool is_frozen;
 };
 
 /* --- the cluster's process ---------------------------------------------------------------------

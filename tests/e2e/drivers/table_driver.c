@@ -144,7 +144,7 @@ static enum status write_line(struct fenced_writer *w, char *words, struct diag 
         else
             equals = NULL;
         records[len++] = (struct fenced_writer_record){
-            bytes_of_text(word), equals == NULL ? (struct bytes){0} : bytes_of_text(equals + 1)};
+            bytes_of_text(word), bytes_of_text(equals == NULL ? NULL : equals + 1)};
         word = end == NULL ? NULL : end + 1;
     }
     return fenced_writer_write(w, records, len, clock_mono_ms() + TIMEOUT_MS, diag);

@@ -239,9 +239,13 @@ static enum outcome read_a_file(void)
 static enum outcome use_much_memory(void)
 {
     char *memory = calloc(1, 1 << 20);
-    char *more = memory == NULL ? NULL : realloc(memory, 64 << 20);
-    if (more == NULL)
+    if (memory == NULL)
         return OUTCOME_OTHER_ERROR;
+    char *more = realloc(memory, 64 << 20);
+    if (more == NULL) {
+        free(memory);
+        return OUTCOME_OTHER_ERROR;
+    }
     more[(64 << 20) - 1] = 1;
     free(more);
     return OUTCOME_DONE;
