@@ -3,6 +3,7 @@
 #include <microhttpd.h>
 #include <stdarg.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/ingress/loop.h"
 
 /* Connections beyond the limit that are cut but not closed yet. */
@@ -15,27 +16,63 @@ static const size_t connection_pool = 8192;
 
 /* --- room for newcomers ---------------------------------------------------------------------- */
 
-static struct connection *oldest_silent(const struct deadline_fifo *fifo,
-                                        const struct connection *newcomer)
+/* Two round trips of the internet: within them nobody is slow. */
+static const int64_t sending_ms = 250;
+
+/* Whoever was answered within the last second sends the next callback soon. */
+static const int64_t lately_ms = 1000;
+
+/* Of the oldest connections of a phase so many are looked at. */
+static const unsigned looks_max = 8;
+
+/* The oldest connection of a phase that has sent nothing that is unread, if it is neither the
+ * newcomer nor younger than that: what has come just now may be a callback. */
+static struct connection *oldest_of(const struct loop *l, enum phase phase,
+                                    const struct connection *newcomer, int64_t age_ms)
 {
-    for (struct deadline *d = fifo->oldest; d != NULL; d = d->next) {
+    int64_t since_max = clock_mono_ms() - age_ms;
+    struct deadline *d = l->fifos[phase].oldest;
+    for (unsigned i = 0; i < looks_max && d != NULL && d->since_mono_ms <= since_max; i++) {
         struct connection *c = connection_of_deadline(d);
-        if (!c->has_request_line && c != newcomer)
+        if (c != newcomer && !connection_has_unread(c))
             return c;
+        d = d->next;
     }
     return NULL;
 }
 
-/* One connection too many takes the place of the one in its loop that has been silent for longest:
- * whoever only holds connections open shuts nobody out. At libmicrohttpd's own limit, a little
- * higher and counted by loop, newcomers wait in the backlog without any answer. */
+/* Who has been sending the header, or the body, for longest. */
+static struct connection *slowest_sender(const struct loop *l, const struct connection *newcomer,
+                                         int64_t age_ms)
+{
+    struct connection *header = oldest_of(l, PHASE_HEADER, newcomer, age_ms);
+    struct connection *body = oldest_of(l, PHASE_BODY, newcomer, age_ms);
+    if (header == NULL || body == NULL)
+        return header == NULL ? body : header;
+    return header->deadline.since_mono_ms <= body->deadline.since_mono_ms ? header : body;
+}
+
+/* Whoever is slow to send, a byte now and then or none at all, comes before who has been served and
+ * keeps the connection for the next callback; in a flood of newcomers these come before who was
+ * served lately. Never what waits for its answer. */
+static struct connection *least_missed(const struct loop *l, const struct connection *newcomer)
+{
+    struct connection *c = slowest_sender(l, newcomer, sending_ms);
+    if (c == NULL)
+        c = oldest_of(l, PHASE_IDLE, newcomer, lately_ms);
+    if (c == NULL)
+        c = slowest_sender(l, newcomer, 0);
+    return c == NULL ? oldest_of(l, PHASE_IDLE, newcomer, 0) : c;
+}
+
+/* One connection too many takes the place of another in its loop: whoever only holds
+ * connections open shuts nobody out. At libmicrohttpd's own limit, a little higher and counted by
+ * loop, newcomers wait in the backlog without any answer. */
 static void make_room(struct loop *l, const struct connection *newcomer)
 {
-    if (atomic_load(&l->shared->connections) <= l->shared->opt.connections_max)
+    if (newcomer == NULL || atomic_load(&l->shared->connections) <= l->shared->opt.connections_max)
         return;
-    struct connection *c = oldest_silent(&l->fifos[PHASE_IDLE], newcomer);
-    if (c == NULL)
-        c = oldest_silent(&l->fifos[PHASE_HEADER], newcomer);
+    struct connection *c = least_missed(l, newcomer);
     if (c != NULL)
         connection_cut(c);
 }

@@ -37,7 +37,7 @@ struct ingress_options {
     int64_t header_timeout_ms;  /* absolute, as the next: from accept or from the request line */
     int64_t body_timeout_ms;    /* from the end of the header */
     int64_t idle_timeout_ms;    /* from an answer to the next request line */
-    size_t connections_max;     /* beyond it a newcomer takes the place of a silent one */
+    size_t connections_max;     /* beyond it a newcomer takes the place of the slowest */
     size_t in_flight_max;       /* callbacks taken up and not yet answered */
     size_t in_flight_max_bytes; /* of bodies, until their records are settled */
     size_t body_max_bytes;

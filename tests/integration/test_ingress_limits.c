@@ -231,6 +231,66 @@ static void silent_connections_make_room_for_newcomers(void **state)
         close(fds[i]);
 }
 
+/* Opens so many, each of which begins a request. */
+static void open_slow(int *fds, size_t count, const char *beginning)
+{
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = client_connect(f.port);
+        assert_true(fds[i] >= 0);
+        assert_true(client_send_text(fds[i], beginning));
+    }
+}
+
+static void close_all(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+/* More of them than libmicrohttpd would accept beside the limit. */
+static void slow_senders_make_room_for_newcomers(void **state)
+{
+    (void)state;
+    static const char *const beginnings[] = {HEAD "X-A: ", SIGNED "Content-Length: 22\r\n\r\n{",
+                                             SIGNED "Transfer-Encoding: chunked\r\n\r\n1\r\n{"};
+    f.opt.threads = 1;
+    f.opt.connections_max = 16;
+    ingress_fixture_start(&f);
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        int fds[128];
+        open_slow(fds, 128, beginnings[i]);
+        int64_t began = clock_mono_ms();
+        assert_int_equal(client_post(f.port, ACTIVE_PATH, BODY).code, 200);
+        assert_true(clock_mono_ms() - began < f.opt.header_timeout_ms);
+        close_all(fds, 128);
+    }
+}
+
+static void slow_senders_make_room_before_who_was_served_and_is_idle(void **state)
+{
+    (void)state;
+    f.opt.threads = 1;
+    f.opt.connections_max = 16;
+    ingress_fixture_start(&f);
+    int served = client_connect(f.port), slow[15], newcomers[8];
+    assert_true(client_send_text(served, REQUEST));
+    assert_int_equal(client_read(served).code, 200);
+    open_slow(slow, 15, HEAD "X-A: ");
+    for (size_t i = 0; i < 5; i++) { /* until they are slow */
+        (void)poll(NULL, 0, 100);
+        for (size_t j = 0; j < 15; j++)
+            assert_true(client_send_text(slow[j], "a"));
+    }
+    open_slow(newcomers, 8, HEAD);
+    assert_int_equal(client_post(f.port, ACTIVE_PATH, BODY).code, 200);
+    assert_true(client_sees_end(slow[0]));
+    assert_true(client_send_text(served, REQUEST));
+    assert_int_equal(client_read(served).code, 200);
+    close_all(slow, 15);
+    close_all(newcomers, 8);
+    close(served);
+}
+
 /* --- many connections ------------------------------------------------------------------------ */
 
 /* Every connection sends, then every one reads: what an event loop that waits for more stalls on.
@@ -482,6 +542,8 @@ int main(void)
         T(one_callback_too_many_in_flight_is_503_at_once),
         T(bodies_take_no_more_bytes_than_the_budget_has),
         T(silent_connections_make_room_for_newcomers),
+        T(slow_senders_make_room_for_newcomers),
+        T(slow_senders_make_room_before_who_was_served_and_is_idle),
         T(lock_step_connections_never_stall),
         T(two_thousand_idle_connections_do_not_slow_genuine_traffic),
         T(a_stop_under_load_resets_nothing_and_answers_everybody),
