@@ -1,6 +1,7 @@
 """The dated files of what the long commands found: tests/bench/results."""
 
 import datetime
+import os
 import pathlib
 import subprocess
 
@@ -19,7 +20,8 @@ def append(name, what, lines, faults, directory=DIRECTORY):
     """Prints what was found, and appends it to the file of this name; returns the exit code."""
     day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     verdict = "NOT MET: " + "; ".join(faults) if faults else "met"
-    text = "\n".join((f"{day}, {commit()}: {what}: {verdict}", f"  {machine()}; everything on this machine",
+    text = "\n".join((f"{day}, {commit()}: {what}: {verdict}",
+                      f"  {machine()}; everything on this machine, whose load was {os.getloadavg()[0]:.0f} at the end; niceness {os.nice(0)}",
                       *(f"  {line}" for line in lines)))
     print(text)
     directory.mkdir(exist_ok=True)

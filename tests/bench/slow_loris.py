@@ -63,7 +63,8 @@ def measure(cluster, settings, count, seconds, directory):
             crowd = (f"{after['held']:,} held by the crowd, {(after['opened'] - before['opened']) / seconds:,.0f} opened and"
                      f" {(after['ended'] - before['ended']) / seconds:,.0f} ended a second; the bridge: {cpu / seconds:.0%} of a core,"
                      f" {resident_mib(bridge.pid):.0f} MiB")
-        assert bridge.stop() == 0
+        code = bridge.stop()
+        assert code == 0, f"exit code {code}: {bridge.tail()}"
         return calm, beside, crowd
     finally:
         bridge.kill()
