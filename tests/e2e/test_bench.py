@@ -22,6 +22,19 @@ def test_a_flood_that_more_than_doubles_the_p99_is_a_failure(ratios, code, said,
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("mb_an_hour, descriptors_an_hour, answers, held, said", [
+    (0.99, 0, {"200": 10}, 10, []),
+    (1.01, 0, {"200": 10}, 10, ["memory grows by 1.010 MB an hour"]),
+    (-5, 1, {"200": 10}, 10, ["descriptors grow by 1.00 an hour"]),
+    (0, 0, {"200": 10, "503": 1}, 10, []),
+    (0, 0, {"200": 10, "reset": 1}, 10, ["answers that are neither 200 nor 503"]),
+    (0, 0, {"200": 10}, 9, ["what was acknowledged is not in Kafka"]),
+])
+def test_a_soak_says_what_grows_and_what_is_lost(mb_an_hour, descriptors_an_hour, answers, held, said):
+    samples = [(t, 17 + mb_an_hour * t / 3600, 50 + descriptors_an_hour * t / 3600) for t in range(0, 3600, 5)]
+    assert importlib.import_module("soak").judge(samples, answers, held)[1] == said
+
+
 class Server:
     """Answers the requests of one connection with this status, but only after a while; then nobody listens any more."""
 
