@@ -25,16 +25,17 @@ static const int64_t lately_ms = 1000;
 /* Of the oldest connections of a phase so many are looked at. */
 static const unsigned looks_max = 8;
 
-/* The oldest connection of a phase that has sent nothing that is unread, if it is neither the
- * newcomer nor younger than that: what has come just now may be a callback. */
+/* The oldest connection of a phase, if it is neither the newcomer nor younger than that. Only who
+ * is slow is not spared for bytes that nobody has read yet: of others they may be a callback. */
 static struct connection *oldest_of(const struct loop *l, enum phase phase,
                                     const struct connection *newcomer, int64_t age_ms)
 {
+    bool is_slow = phase != PHASE_IDLE && age_ms >= sending_ms;
     int64_t since_max = clock_mono_ms() - age_ms;
     struct deadline *d = l->fifos[phase].oldest;
     for (unsigned i = 0; i < looks_max && d != NULL && d->since_mono_ms <= since_max; i++) {
         struct connection *c = connection_of_deadline(d);
-        if (c != newcomer && !connection_has_unread(c))
+        if (c != newcomer && (is_slow || !connection_has_unread(c)))
             return c;
         d = d->next;
     }
