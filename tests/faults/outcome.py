@@ -68,7 +68,8 @@ class Run:
             faults.update(o.faults)
             answers.update(o.answers)
         recovered = sorted(o.recovered_s for o in self.outcomes)
-        return [f"those that passed: {total('acknowledged')} acknowledged, 0 of them lost; 0 invented; 0 altered; {total('twice')} there twice, each with one id;"
+        return [f"those that passed: {total('acknowledged')} acknowledged, 0 of them lost; 0 invented; 0 altered;"
+                f" {total('twice')} there twice, each with one id;"
                 f" {total('unacknowledged')} there without an acknowledgement",
                 f"{faults.total()} faults: {counted(faults)}",
                 f"answers: {counted(answers)}",

@@ -20,9 +20,11 @@ HEARD_AT_THE_DOOR = (BRIDGE, DOOR)
 
 class Player:
     """Plays a schedule against a bridge, a cluster and what lies between and below them, and leaves all of them well. links: by
-    the number of the broker; disk: None where there is no spool."""
+    the number of the broker; disk: None where there is no spool; others: by the kind of another victim, a function of what happens
+    to it and its number that returns what undoes that."""
 
-    def __init__(self, cluster, links, door, bridge, disk, clock):
+    def __init__(self, cluster, links, door, bridge, disk, clock, others=None):
+        self.others = others or {}
         self.cluster, self.links, self.door, self.bridge, self.disk, self.clock = cluster, links, door, bridge, disk, clock
         self.healed_at = 0.0
         self.disturbed = []  # (from, to) on the monotonic clock: answers may be late or missing
@@ -63,6 +65,8 @@ class Player:
             return self._hit_broker(fault.what, self.cluster.brokers[int(number) - 1])
         if kind == FILES:
             return self._hit_files(fault.what)
+        if kind in self.others:
+            return self.others[kind](fault.what, int(number or 1))
         victim, what = {DISK: (self.disk, fault.what), CLOCK: (self.clock, EARLY_S.get(fault.what)), DOOR: (self.door, fault.what),
                         "link": (self.links[int(number or 1) - 1], fault.what)}[kind]
         victim.set(what)
@@ -125,8 +129,7 @@ class Player:
     def _reloading(self, undo):
         """It is read when it changes, and when it is asked for: the signal comes in the middle of the one or the other."""
         def reload():
-            if self.bridge.process.poll() is None:
-                self.bridge.signal(signal.SIGHUP)
+            self.bridge.process.send_signal(signal.SIGHUP)  # one that has ended is left alone
 
         def both():
             undo()

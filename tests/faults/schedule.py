@@ -6,6 +6,7 @@ import json
 import random
 
 BRIDGE, DISK, CLOCK, FILES, DOOR = "bridge", "disk", "clock", "files", "door"
+RECONCILER, PROVIDER, TENANT, KEYS = "reconciler", "provider", "tenant", "keys"
 
 # kill: as when the machine loses power, and started again; terminate: asked to stop, and started again; freeze: stopped in the
 # middle of whatever it does, and let go on.
@@ -20,6 +21,14 @@ OF_CLOCKS = ("back", "forth", "far")
 # still accepted.
 OF_FILES = ("broken", "changed", "rotated")
 
+# What the provider does to a part of the requests: it fails, before or after it did what was asked for; it goes away in the middle; it
+# has too much to do; it is late; its lists are no lists.
+OF_PROVIDERS = ("errors", "resets", "limits", "stalls", "lies")
+# Of one account: a subscription is to be replaced; one is deleted at the provider; one is made twice there.
+OF_TENANTS = ("rotated", "gone", "twice")
+# The keyring has another first key, which all processes could read before.
+OF_KEYS = ("swapped",)
+
 # What was killed or stopped is started at once, or a little later, which takes a while itself. Everything else lasts shorter or longer
 # than the program waits for: 2 s for Kafka's acknowledgement, 2.5 s with an answer.
 AWAY_S, LONGEST_S = 1.0, 3.5
@@ -27,7 +36,8 @@ AWAY_S, LONGEST_S = 1.0, 3.5
 
 def faults_of(whom):
     kind = whom.partition("-")[0]
-    return {DISK: OF_DISKS, CLOCK: OF_CLOCKS, FILES: OF_FILES, DOOR: OF_LINKS, "link": OF_LINKS}.get(kind, OF_PROCESSES)
+    return {DISK: OF_DISKS, CLOCK: OF_CLOCKS, FILES: OF_FILES, DOOR: OF_LINKS, "link": OF_LINKS, PROVIDER: OF_PROVIDERS,
+            TENANT: OF_TENANTS, KEYS: OF_KEYS}.get(kind, OF_PROCESSES)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""A 200 is an obligation, whatever happens to the bridge, its brokers, the links to them, its disk, its clock or its files.
+"""A 200 is an obligation, whatever happens to the bridge, its brokers, the links to them, its disk, its clock or its files, and to the
+reconcilers, the provider, its tenants and the keys: then each subscription is as declared, and nobody else's was touched.
 
 Each seed decides who is hit, how and when; the schedule is printed when its test fails. SEEDS=7 or SEEDS=1-1000 chooses others,
 SCHEDULE='{"seconds": ..., "faults": [...]}' plays what was printed instead of what the seed says."""
@@ -6,6 +7,7 @@ SCHEDULE='{"seconds": ..., "faults": [...]}' plays what was printed instead of w
 import dataclasses
 import os
 
+from faults.registry_world import RegistryWorld
 from faults.schedule import BRIDGE, Fault, Schedule
 from faults.world import IngressWorld
 
@@ -13,11 +15,14 @@ SECONDS = float(os.environ.get("SCHEDULE_SECONDS", 5))
 RATE = int(os.environ.get("RATE", 500))
 # Every so manieth has three brokers.
 OF_THREE_BROKERS = 4
+# Every so manieth has a provider and reconcilers.
+OF_RECONCILERS = 5
 
 
 def test_nothing_that_was_answered_200_is_lost(seed, clusters, record_property):
     kafka = clusters(3 if seed % OF_THREE_BROKERS == 0 else 1)
-    with IngressWorld(kafka, seed, RATE) as world:
+    kind = RegistryWorld if seed % OF_RECONCILERS == 0 else IngressWorld
+    with kind(kafka, seed, RATE) as world:
         schedule = Schedule.parse(os.environ["SCHEDULE"]) if "SCHEDULE" in os.environ else \
             Schedule.of_seed(seed, SECONDS, world.victims())
         print(f"SEEDS={seed} SCHEDULE='{schedule}'")

@@ -83,10 +83,13 @@ class IngressWorld:
         if self.has_spool:
             settings["spool"] = {"directory": str(self.directory / "spool"), "max_bytes": 16 << 20}
         routes = [route(account, previous_secret_file="../secrets/former") for account in ACCOUNTS]
+        return self._bridge_of(ConfigDirectory(settings, routes))
+
+    def _bridge_of(self, config):
         preloads = [self.clock.environment] + ([self.disk.environment] if self.disk else [])
         environ = {name: value for preload in preloads for name, value in preload.items()}
         environ["LD_PRELOAD"] = " ".join(preload["LD_PRELOAD"] for preload in preloads)
-        bridge = Bridge(ConfigDirectory(settings, routes), environ=environ)
+        bridge = Bridge(config, environ=environ)
         self.door.target = bridge.ingress_port
         return bridge
 
@@ -95,6 +98,13 @@ class IngressWorld:
         numbers = [broker.node for broker in self.kafka.cluster.brokers]
         return [BRIDGE, BRIDGE, BRIDGE, DOOR, CLOCK, FILES, *([DISK] if self.has_spool else []),
                 *(f"{whom}-{number}" for number in numbers for whom in ("broker", "link"))]
+
+    def others(self):
+        """Victims that other worlds do not have, see Player."""
+        return {}
+
+    def load(self, **how):
+        return Load(self.door.port, [f"/in/maesn/{account}/by-hand" for account in ACCOUNTS], SECRET, **how)
 
     def __enter__(self):
         self.kafka.cluster.create_topics(*self.topics.values())
@@ -114,18 +124,18 @@ class IngressWorld:
 
     def suffer(self, schedule):
         """Loads the bridge while the schedule is played and until all is well; settles; returns the Outcome."""
-        player = Player(self.kafka.cluster, self.kafka.links, self.door, self.bridge, disk=self.disk, clock=self.clock)
+        player = Player(self.kafka.cluster, self.kafka.links, self.door, self.bridge, disk=self.disk, clock=self.clock,
+                        others=self.others())
         load, recovered_s = asyncio.run(self._scenario(schedule, player))
         self._drained()
         self._check_answers(load, player)
         settled = self._settle(schedule)
+        self._check_more()
         self._stop()
         return Outcome.of(self.seed, schedule, load, settled, recovered_s)
 
     async def _scenario(self, schedule, player):
-        paths = [f"/in/maesn/{account}/by-hand" for account in ACCOUNTS]
-        async with Load(self.door.port, paths, SECRET, connections=CONNECTIONS, rate=self.rate, oracle=self.oracle,
-                        prefix=f"s{self.seed}", patience=10) as load:
+        async with self.load(connections=CONNECTIONS, rate=self.rate, oracle=self.oracle, prefix=f"s{self.seed}", patience=10) as load:
             await load.answered(self.rate)
             await player.play(schedule)
             kafka_back_at = await asyncio.to_thread(self.kafka.cluster.acknowledged_at, self.topics["other"])
@@ -195,6 +205,9 @@ class IngressWorld:
             else:
                 assert record.key == f"INVOICE:{account}".encode(), f"{name} has the key {record.key}"
             assert ids.setdefault(name, record.headers["ce_id"]) == record.headers["ce_id"], f"{name} has two ids"
+
+    def _check_more(self):
+        """What other worlds owe beside this."""
 
     def _stop(self):
         """It lives, since nobody ordered otherwise, and comes to an end as it should."""

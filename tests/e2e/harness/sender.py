@@ -157,8 +157,8 @@ class Load:
             body = encode(event(name))
             if self.oracle:
                 self.oracle.sent(name)
-            path = self.paths[self._count % len(self.paths)]
-            answer = await connection.exchange(signed_request(path, body, self.secret), self.patience)
+            path, secret = self.target()
+            answer = await connection.exchange(signed_request(path, body, secret), self.patience)
             self.answers.append((name, answer))
             if self.oracle:
                 self.oracle.answered(name, answer)
@@ -167,6 +167,10 @@ class Load:
             if not self.may_go_on(answer):
                 break
         await connection.close()
+
+    def target(self):
+        """(path, secret) of the callback whose turn it is."""
+        return self.paths[self._count % len(self.paths)], self.secret
 
     def may_go_on(self, answer):
         """Whether this connection sends another one after this answer."""
