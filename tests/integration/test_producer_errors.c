@@ -122,6 +122,8 @@ static bool is_repeated(rd_kafka_resp_err_t err)
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
     case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
         return true;
+    case RD_KAFKA_RESP_ERR_INVALID_MSG: /* 2.8.0 does, 2.0.2 does not (measured) */
+        return rd_kafka_version() >= 0x020800ff;
     default:
         return false;
     }
