@@ -16,11 +16,14 @@ def commit():
     return described.stdout.strip() or "no repository"
 
 
+COMMIT = commit()  # when the command began
+
+
 def append(name, what, lines, faults, directory=DIRECTORY):
     """Prints what was found, and appends it to the file of this name; returns the exit code."""
     day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     verdict = "NOT MET: " + "; ".join(faults) if faults else "met"
-    text = "\n".join((f"{day}, {commit()}: {what}: {verdict}",
+    text = "\n".join((f"{day}, {COMMIT}: {what}: {verdict}",
                       f"  {machine()}; everything on this machine, whose load was {os.getloadavg()[0]:.0f} at the end; niceness {os.nice(0)}",
                       *(f"  {line}" for line in lines)))
     print(text)
