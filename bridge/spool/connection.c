@@ -1,7 +1,6 @@
 #include "bridge/spool/connection.h"
 
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,10 +28,29 @@ static enum status status_of(int code)
     }
 }
 
+static bool has_errno(sqlite3_file *file)
+{
+    int error = 0;
+    return file != NULL && file->pMethods != NULL &&
+           file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
+           error != 0;
+}
+
+bool connection_met_error(sqlite3 *db)
+{
+    sqlite3_file *database = NULL, *log = NULL;
+    sqlite3_file_control(db, NULL, SQLITE_FCNTL_FILE_POINTER, &database);
+    sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    return has_errno(database) || has_errno(log);
+}
+
 enum status connection_fail(sqlite3 *db, const char *doing, struct diag *diag)
 {
     int code = sqlite3_extended_errcode(db);
-    return diag_set(diag, status_of(code), "%s: %s (SQLite's %d)", doing, sqlite3_errmsg(db), code);
+    enum status status = status_of(code);
+    if (status == STATUS_INVALID && connection_met_error(db))
+        status = STATUS_UNAVAILABLE;
+    return diag_set(diag, status, "%s: %s (SQLite's %d)", doing, sqlite3_errmsg(db), code);
 }
 
 /* Whether nobody has it open, and nothing is to be read but the file itself. */

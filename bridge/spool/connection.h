@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/base/diag.h"
@@ -22,6 +23,11 @@ enum status connection_open(const char *path, enum connection_use use, sqlite3 *
 
 /* Leaves the write-ahead log as it is: after a failure what is in it has to be proved first. */
 void connection_close(sqlite3 *db);
+
+/* Whether the disk failed to read or write since it was opened: what SQLite calls damage may then
+ * be none. Source: SQLite 3.40 src/os_unix.c, unixRead(): EIO becomes SQLITE_IOERR_CORRUPTFS;
+ * src/vdbe.c, abort_due_to_error: that becomes SQLITE_CORRUPT. */
+bool connection_met_error(sqlite3 *db);
 
 /* The last failure of this connection as a status; diag says what was tried, and SQLite's message.
  *

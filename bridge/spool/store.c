@@ -174,8 +174,11 @@ static enum status quick_check(struct store *st, int max_ms, struct diag *diag)
     int step = sqlite3_step(check);
     sqlite3_progress_handler(st->db, 0, NULL, NULL);
     const char *found = step == SQLITE_ROW ? (const char *)sqlite3_column_text(check, 0) : NULL;
-    if (step == SQLITE_ROW && (found == NULL || strcmp(found, "ok") != 0))
-        status = diag_set(diag, STATUS_INVALID, "quick_check: %s", found == NULL ? "?" : found);
+    if (step == SQLITE_ROW && found == NULL)
+        status = STATUS_NOMEM;
+    else if (step == SQLITE_ROW && strcmp(found, "ok") != 0)
+        status = diag_set(diag, connection_met_error(st->db) ? STATUS_UNAVAILABLE : STATUS_INVALID,
+                          "quick_check: %s", found);
     else if (step != SQLITE_ROW && step != SQLITE_DONE && (step & 0xff) != SQLITE_INTERRUPT)
         status = connection_fail(st->db, "quick_check", diag);
     sqlite3_finalize(check);
