@@ -61,6 +61,8 @@ expect threats.sh "${model}| A thief | a door | \`nobody_comes_in\` |\n" SECURIT
 expect threats.sh "${model}| A thief | a door | |\n" SECURITY.md 'SECURITY.md:4: no test stands against: A thief'
 expect threats.sh '# Security\n' SECURITY.md 'there is no threat'
 
+expect mutants.sh 'return x;\n' bridge/ingress/request.c 'stands 0 times in bridge/ingress/request.c'
+
 # mutate FILE SED MESSAGE: the runbook, the alerts and the log events, one of them changed so, must be refused with this text.
 mutate() {
     local out file

@@ -63,9 +63,9 @@ class LinkedKafka:
 class IngressWorld:
     """One schedule's world in a cluster that others have used before it."""
 
-    def __init__(self, kafka, seed, rate):
+    def __init__(self, kafka, seed, rate, has_spool=None):
         self.kafka, self.seed, self.rate = kafka, seed, rate
-        self.has_spool = random.Random(f"world {seed}").random() < 0.6
+        self.has_spool = random.Random(f"world {seed}").random() < 0.6 if has_spool is None else has_spool
         self.oracle = Oracle()
         self.stolen = []  # (since when, for how many seconds more than asked for) the loader was not run
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-faults-"))
