@@ -14,7 +14,7 @@
 /* Suspending a connection and taking it up again costs two changes of libmicrohttpd's epoll set and
  * a read of nothing (0.9.75, daemon.c, internal_suspend_connection_()): as much as so many calls of
  * a handler that has nothing to do. A report comes within fewer turns while Kafka is well. */
-static const unsigned idle_calls_max = 16;
+static const unsigned idle_calls_max = 64;
 
 struct connection *connection_new(struct loop *l, struct MHD_Connection *mhd)
 {
