@@ -79,7 +79,7 @@ class RegistryWorld(IngressWorld):
     def load(self, **how):
         return TenantsLoad(self.door.port, self.steady, **how)
 
-    def __enter__(self):
+    def _begin(self):
         self.kafka.cluster.create_topics(*(topic for slug, topic in self.topics.items() if slug != "token"))
         for reconciler in self.reconcilers:
             reconciler.start(60)
@@ -89,7 +89,6 @@ class RegistryWorld(IngressWorld):
             self.foreign = {self.maesn.add(f"key-of-{name}", {}, {"callbackUrl": url}).id for name in (*ACCOUNTS, *RESTLESS)
                             for url in FOREIGN}
         self.bridge.start(60)
-        return self
 
     def __exit__(self, *what):
         for reconciler in self.reconcilers:

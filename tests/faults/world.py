@@ -7,6 +7,7 @@ import json
 import pathlib
 import random
 import shutil
+import sys
 import tempfile
 import time
 
@@ -109,9 +110,16 @@ class IngressWorld:
         return Load(self.door.port, [f"/in/maesn/{account}/by-hand" for account in ACCOUNTS], SECRET, **how)
 
     def __enter__(self):
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def _begin(self):
         self.kafka.cluster.create_topics(*self.topics.values())
         self.bridge.start()
-        return self
 
     def __exit__(self, kind, *_):
         self.kafka.is_left_well = kind is None
@@ -185,7 +193,7 @@ class IngressWorld:
                 assert answer.status in (0, 200, 503), f"{name}: {answer}"
                 continue
             assert answer.status in (200, 503), f"{name}: {answer}"
-            assert answer.status == 200 or int(answer.retry_after) >= 1, f"{name}: {answer}"
+            assert answer.status == 200 or int(answer.retry_after or 0) >= 1, f"{name}: {answer}"
             stolen_s = sum(late_s for at, late_s in self.stolen if at < answer.sent_at + answer.elapsed and at + late_s > answer.sent_at)
             assert answer.elapsed < DEADLINE_S + ANSWER_MARGIN_S + stolen_s, f"{name}: {answer}, {stolen_s:.1f} s were stolen"
 

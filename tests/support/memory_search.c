@@ -53,6 +53,7 @@ static size_t count_in_copy(size_t copied, const uint8_t *masked, size_t len)
 static size_t count_in(const struct mapping *m, const uint8_t *masked, size_t len)
 {
     const uintptr_t skipped = (uintptr_t)copy, skipped_end = skipped + sizeof(copy);
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     size_t found = 0;
     for (uintptr_t at = m->begin; at < m->end;) {
         uintptr_t end = m->end - at > sizeof(copy) ? at + sizeof(copy) : m->end;
@@ -64,7 +65,12 @@ static size_t count_in(const struct mapping *m, const uint8_t *masked, size_t le
         }
         size_t copied = copy_from(at, end - at);
         found += count_in_copy(copied, masked, len);
-        at = end == m->end || end == skipped ? end : end - (len - 1); /* it may lie across */
+        if (copied == 0)
+            at = (at / page + 1) * page; /* which nobody can read */
+        else
+            at += copied == m->end - at || at + copied == skipped || copied < len
+                      ? copied
+                      : copied - (len - 1);
     }
     return found;
 }

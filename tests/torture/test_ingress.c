@@ -182,7 +182,7 @@ static const struct ask durable = {.path = "/in/by-hand", .code = 200, .records 
 static void whatever_fails_from_the_opening_to_the_end(void **state)
 {
     (void)state;
-    torture(live, (void *)&durable);
+    torture(live, (void *)&durable, 80);
 }
 
 struct visit {
@@ -205,7 +205,7 @@ static void visit_with(const struct ask *ask)
     stage_init(&s, ask);
     ingress_fixture_start(&s.f);
     ask_once(&s, ask); /* what is made only once is there */
-    torture(visit, &(struct visit){&s, ask});
+    torture(visit, &(struct visit){&s, ask}, 80);
     stage_done(&s);
 }
 

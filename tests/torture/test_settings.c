@@ -59,7 +59,7 @@ static void whatever_fails_while_settings_are_loaded(void **state)
 {
     (void)state;
     write_files("one:9092");
-    torture(load_once, NULL);
+    torture(load_once, NULL, 100);
 }
 
 static enum status put_in_force(void *ctx, const struct settings *s, struct diag *diag)
@@ -109,7 +109,7 @@ static void reload(void *ctx)
 static void whatever_fails_while_settings_are_loaded_again(void **state)
 {
     (void)state;
-    torture(reload, NULL);
+    torture(reload, NULL, 80);
 }
 
 static int start(void **state)

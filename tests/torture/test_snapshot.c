@@ -72,7 +72,7 @@ static void write_once(void *ctx)
 static void whatever_fails_while_a_snapshot_is_written(void **state)
 {
     (void)state;
-    torture(write_once, NULL);
+    torture(write_once, NULL, 100);
 }
 
 static void read_once(void *ctx)
@@ -89,7 +89,7 @@ static void whatever_fails_while_a_snapshot_is_read(void **state)
 {
     (void)state;
     assert_int_equal(write_snapshot('a'), STATUS_OK);
-    torture(read_once, NULL);
+    torture(read_once, NULL, 100);
 }
 
 static int start(void **state)

@@ -152,13 +152,13 @@ static void scenario(void *ctx)
 static void a_spool_that_is_new(void **state)
 {
     (void)state;
-    torture(scenario, &(bool){false});
+    torture(scenario, &(bool){false}, 80);
 }
 
 static void a_spool_that_holds_records(void **state)
 {
     (void)state;
-    torture(scenario, &(bool){true});
+    torture(scenario, &(bool){true}, 80);
 }
 
 static int start(void **state)

@@ -10,7 +10,7 @@
  *         torture_pause();
  *         ...               what was made has to hold
  *     }
- *     torture(scenario, ctx);
+ *     torture(scenario, ctx, 100);
  *
  * Every run is held to the same: it ends within two minutes, leaks no memory and no descriptor, and
  * neither crashes nor upsets a sanitizer. What broke it is told on stderr, with the call that had
@@ -22,8 +22,10 @@
 
 #include <stdbool.h>
 
-/* Runs the scenario with every failure there is, one a run. Thread: the test's only one. */
-void torture(void (*scenario)(void *ctx), void *ctx);
+/* Runs the scenario with every failure there is, one a run, and fails when less than percent_min of
+ * the places were come to again: all, where no threads decide who comes where. Thread: the test's
+ * only one. */
+void torture(void (*scenario)(void *ctx), void *ctx, unsigned percent_min);
 
 /* Whether the call that was to fail in this run has been made. Thread: any. */
 bool torture_has_failed(void);

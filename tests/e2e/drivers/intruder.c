@@ -64,7 +64,9 @@ static int search_memory(const char *masked)
     static uint8_t bytes[128];
     struct memory_finds finds;
     size_t len = strlen(masked) / 2;
-    for (size_t i = 0; i < len && i < sizeof(bytes); i++)
+    if (len > sizeof(bytes))
+        return -1;
+    for (size_t i = 0; i < len; i++)
         if (sscanf(masked + 2 * i, "%2hhx", &bytes[i]) != 1)
             return -1;
     if (!memory_search(bytes, len, &finds))

@@ -48,6 +48,7 @@ class ConfigDirectory:
             "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
             "routes_dir": "routes.d",
             "shutdown": {"delay_ms": 0},
+            **({"sandbox": "off"} if environment.IS_SANITIZED else {}),
         }, settings or {})
         (self.path / "routes.d").mkdir()
         (self.path / "secrets").mkdir()

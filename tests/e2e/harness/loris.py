@@ -131,12 +131,14 @@ class Loris:
         return self
 
     def __exit__(self, *_):
+        ended_before = self.process.poll() is not None
         self.process.stdin.close()
         try:
-            self.process.wait(timeout=20)
+            code = self.process.wait(timeout=20)
         finally:
             self.process.kill()
         self.listener.join(20)
+        assert not ended_before and code == 0, f"there was no crowd: it exited with {code}"
 
     def _listen(self):
         with self.process.stdout as said:
