@@ -25,9 +25,13 @@ enum status lingering_init(struct lingering *l)
     return l->epoll_fd < 0 ? STATUS_NOMEM : STATUS_OK;
 }
 
-static void lingerer_free(struct lingerer *it)
+/* Closing alone does not end the watch: that is the socket's, which is open as long as the
+ * original is, and would tell of a lingerer that is no more. Source: epoll(7), questions and
+ * answers. */
+static void lingerer_free(struct lingering *l, struct lingerer *it)
 {
     deadline_move(&it->deadline, NULL, 0);
+    (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, it->fd, NULL);
     close(it->fd);
     free(it);
 }
@@ -35,7 +39,7 @@ static void lingerer_free(struct lingerer *it)
 void lingering_done(struct lingering *l)
 {
     while (l->fifo.oldest != NULL)
-        lingerer_free((struct lingerer *)l->fifo.oldest);
+        lingerer_free(l, (struct lingerer *)l->fifo.oldest);
     if (l->epoll_fd >= 0)
         close(l->epoll_fd);
     l->epoll_fd = -1;
@@ -58,7 +62,7 @@ void lingering_add(struct lingering *l, int fd, int64_t now_mono_ms)
     shutdown(it->fd, SHUT_WR);
     deadline_move(&it->deadline, &l->fifo, now_mono_ms);
     if (l->fifo.len > linger_max)
-        lingerer_free((struct lingerer *)l->fifo.oldest);
+        lingerer_free(l, (struct lingerer *)l->fifo.oldest);
 }
 
 /* Returns whether more may come. */
@@ -76,7 +80,7 @@ void lingering_run(struct lingering *l, int64_t now_mono_ms)
 {
     struct deadline *due;
     while ((due = deadline_due(&l->fifo, now_mono_ms)) != NULL)
-        lingerer_free((struct lingerer *)due);
+        lingerer_free(l, (struct lingerer *)due);
 
     struct epoll_event events[64];
     int events_len = l->fifo.len == 0
@@ -84,5 +88,5 @@ void lingering_run(struct lingering *l, int64_t now_mono_ms)
                          : epoll_wait(l->epoll_fd, events, sizeof(events) / sizeof(events[0]), 0);
     for (int i = 0; i < events_len; i++)
         if (!lingerer_read(events[i].data.ptr))
-            lingerer_free(events[i].data.ptr);
+            lingerer_free(l, events[i].data.ptr);
 }
