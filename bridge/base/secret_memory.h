@@ -1,5 +1,5 @@
-/* Memory for secrets: never swapped, in no dump, not in a child of fork(), wiped when it is given
- * back. */
+/* Memory for secrets of the long-running processes: never swapped, as far as it could be locked, in
+ * no dump, not in a child of fork(), wiped when it is given back. */
 #pragma once
 
 #include <stddef.h>

@@ -48,7 +48,7 @@ static int64_t find_next(struct export *e, const struct store_range *range,
                          const struct store_page *page, enum status status, const struct diag *diag)
 {
     int64_t last = page->len > 0 ? page->records[page->len - 1].sequence : range->after;
-    if (status == STATUS_INVALID) {
+    if (status != STATUS_OK) {
         if (e->gaps++ == 0)
             e->gap = *diag;
         return store_reader_skip(e->access->reader, range->table, last);
@@ -69,7 +69,9 @@ static enum status export_table(struct export *e, enum store_table table, struct
         if (a == NULL)
             return STATUS_NOMEM;
         enum status read = store_reader_read(e->access->reader, &range, a, &page, &why);
-        if (read != STATUS_OK && read != STATUS_INVALID)
+        bool is_gap = read == STATUS_INVALID ||
+                      (read == STATUS_UNAVAILABLE && store_reader_met_error(e->access->reader));
+        if (read != STATUS_OK && !is_gap)
             return diag_set(diag, read, "%s", why.text);
         status = write_page(e, &page);
         range.after = find_next(e, &range, &page, read, &why);

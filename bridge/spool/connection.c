@@ -31,7 +31,7 @@ static enum status status_of(int code)
 static bool has_errno(sqlite3_file *file)
 {
     int error = 0;
-    return file != NULL && file->pMethods != NULL &&
+    return file != NULL && file->pMethods != NULL && file->pMethods->xFileControl != NULL &&
            file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
            error != 0;
 }

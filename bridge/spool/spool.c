@@ -12,6 +12,10 @@
 /* Less than one part in so many is left: full enough to tell. */
 enum { ROOM_PARTS = 64 };
 
+/* Reads that fail in a row, of which the drain makes one in half a second, until the disk is not
+ * only slow to come back: then it is told of, and the database is opened and proved anew. */
+enum { FAILED_READS_MAX = 20 };
+
 /* --- lists ---------------------------------------------------------------------------------- */
 
 void spool_entries_init(struct spool_entries *list)
@@ -303,17 +307,31 @@ static bool is_closed(struct spool *s)
 
 /* What reading says of the database is the writer's to act upon. reader_lock is held: it cannot
  * have been opened anew since it was read. If it is about to be, that checks it. */
-static enum status report(struct spool *s, enum status status, const struct diag *diag)
+static void report(struct spool *s, enum status status, const struct diag *diag)
 {
-    if (status == STATUS_INVALID) {
-        pthread_mutex_lock(&s->lock);
-        if (s->state != SPOOL_CLOSED)
-            s->reader_damage = *diag;
-        pthread_cond_signal(&s->changed);
-        pthread_mutex_unlock(&s->lock);
-        return STATUS_UNAVAILABLE;
+    pthread_mutex_lock(&s->lock);
+    if (s->state != SPOOL_CLOSED) {
+        s->reader_failure = *diag;
+        s->reader_status = status;
     }
-    return status == STATUS_BUSY ? STATUS_UNAVAILABLE : status;
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* reader_lock is held. The reader is opened anew after a failure: SQLite remembers for good that
+ * the disk failed once, and damage is no damage then (connection_met_error()). */
+static enum status fail_read(struct spool *s, enum status status, const struct diag *diag)
+{
+    if (status == STATUS_NOMEM)
+        return STATUS_NOMEM;
+    store_reader_close(s->reader);
+    s->reader = NULL;
+    s->failed_reads++;
+    if (status == STATUS_INVALID || s->failed_reads >= FAILED_READS_MAX) {
+        report(s, status, diag);
+        s->failed_reads = 0;
+    }
+    return STATUS_UNAVAILABLE;
 }
 
 /* reader_lock is held. Before the database is looked at: what is deleted from it after that is
@@ -400,15 +418,20 @@ enum status spool_read(struct spool *s, int64_t after, size_t max, size_t max_by
     struct store_range range = {.after = after, .max = max, .max_bytes = max_bytes};
     enum status status = STATUS_OK;
     pthread_mutex_lock(&s->reader_lock);
-    if (is_closed(s))
-        status = STATUS_UNAVAILABLE;
-    else if (s->reader == NULL)
+    if (is_closed(s)) {
+        pthread_mutex_unlock(&s->reader_lock);
+        return STATUS_UNAVAILABLE;
+    }
+    if (s->reader == NULL)
         status = store_reader_open(s->storage.database, &s->reader, &diag);
     /* Before it is looked: what is stored from here on, the writer tells. */
     atomic_store(&s->is_at_end, true);
     if (status == STATUS_OK)
         status = read_some(s, &range, a, &page, &diag);
-    status = report(s, status, &diag);
+    if (status == STATUS_OK)
+        s->failed_reads = 0;
+    else
+        status = fail_read(s, status, &diag);
     pthread_mutex_unlock(&s->reader_lock);
     if (status != STATUS_OK)
         return status;

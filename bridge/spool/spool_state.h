@@ -85,6 +85,7 @@ struct spool {
     /* Who reads holds it; the writer takes it to close the database and to cut its log. */
     pthread_mutex_t reader_lock;
     struct store_reader *reader; /* NULL: not opened */
+    unsigned failed_reads;       /* in a row */
     int64_t *unread;             /* what was to be deleted when the reading began */
     size_t unread_len, unread_capacity;
 
@@ -102,8 +103,9 @@ struct spool {
     int64_t *deletes;
     size_t deletes_len, deletes_capacity;
     int64_t deletes_due_mono_ms;
-    bool is_refusing;          /* one was refused for lack of room: on_change when there is some */
-    struct diag reader_damage; /* found by a reader of this opening, for the writer; empty: none */
+    bool is_refusing;           /* one was refused for lack of room: on_change when there is some */
+    struct diag reader_failure; /* met by a reader of this opening, for the writer; empty: none */
+    enum status reader_status;  /* STATUS_INVALID: it is damage */
 
     atomic_bool is_at_end; /* a reader has met the end: on_change when something is behind it */
     atomic_ullong records_now, bytes_now;

@@ -39,7 +39,7 @@ static void set_state(struct spool *s, enum spool_database state, const struct d
     if (why != NULL)
         s->why = *why;
     if (state == SPOOL_CLOSED)
-        s->reader_damage = (struct diag){0}; /* what is opened next is checked itself */
+        s->reader_failure = (struct diag){0}; /* what is opened next is checked itself */
     if (state == SPOOL_OPEN)
         s->retry_pause_ms = RETRY_MIN_MS;
     else
@@ -388,7 +388,7 @@ static bool find_work(const struct spool *s, int64_t now, enum work *ret, int64_
 {
     bool may_retry = now >= s->retry_mono_ms;
     *until = s->state == SPOOL_OPEN ? INT64_MAX : s->retry_mono_ms;
-    if (s->state != SPOOL_CLOSED && s->reader_damage.text[0] != '\0')
+    if (s->state != SPOOL_CLOSED && s->reader_failure.text[0] != '\0')
         *ret = WORK_CLOSE;
     else if (s->state == SPOOL_OPEN && commit_is_due(s, now, until))
         *ret = WORK_COMMIT; /* NOLINT(bugprone-branch-clone): one reason a line */
@@ -444,12 +444,13 @@ static void open_again(struct spool *s)
         tell_change(s);
 }
 
-static void close_damaged(struct spool *s)
+static void close_unreadable(struct spool *s)
 {
     pthread_mutex_lock(&s->lock);
-    struct diag why = s->reader_damage;
+    struct diag why = s->reader_failure;
+    enum status status = s->reader_status;
     pthread_mutex_unlock(&s->lock);
-    fail(s, STATUS_INVALID, &why);
+    fail(s, status, &why);
 }
 
 static void tidy(struct spool *s)
@@ -470,7 +471,7 @@ void *spool_writer_run(void *spool)
             commit_turn(s, &t);
             break;
         case WORK_CLOSE:
-            close_damaged(s);
+            close_unreadable(s);
             break;
         case WORK_OPEN:
             open_again(s);

@@ -64,6 +64,11 @@ void store_reader_close(struct store_reader *r)
     free(r);
 }
 
+bool store_reader_met_error(const struct store_reader *r)
+{
+    return connection_met_error(r->db);
+}
+
 /* --- records -------------------------------------------------------------------------------- */
 
 /* The row the statement is at. STATUS_INVALID: it cannot be trusted, and *damage says why. */

@@ -50,6 +50,9 @@ enum status store_reader_read(struct store_reader *r, const struct store_range *
                               struct arena *a, struct store_page *ret, struct diag *diag)
     MUST_CHECK;
 
+/* Whether the disk failed to read since the reader was opened: connection_met_error(). */
+bool store_reader_met_error(const struct store_reader *r);
+
 /* The least sequence behind `after`, as found by trying, after which a damaged database can be read
  * again; INT64_MAX: there is none. */
 int64_t store_reader_skip(struct store_reader *r, enum store_table table, int64_t after);

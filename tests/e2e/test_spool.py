@@ -128,7 +128,8 @@ def test_every_callback_of_an_outage_is_answered_200_and_delivered_in_order(own_
           f" the first one delivered {seen.first:.1f} s after the return, the last one {seen.drained:.1f} s;"
           f" memory {seen.rss_before:.1f} MB before, {seen.rss_outage:.1f} MB in the outage, {seen.rss:.1f} MB at most")
     assert seen.first < 3
-    assert seen.rss - seen.rss_before < 10
+    # What was freed stays with AddressSanitizer for a while.
+    assert environment.IS_SANITIZED or seen.rss - seen.rss_before < 10
     check_kafka(own_kafka, bridge, oracle)
     assert seen.p99 < P99_MS, f"p99 during the outage {seen.p99:.1f} ms, expected less than {P99_MS:.0f} ms"
     assert seen.quiet < QUIET_P99_MS

@@ -252,6 +252,44 @@ static void what_is_deleted_on_a_full_disk_is_gone_when_there_is_room(void **sta
     assert_ids("b-0 ");
 }
 
+/* --- reads that fail --- */
+
+/* Reads once. */
+static enum status read_once(struct spool *s)
+{
+    struct arena *a = arena_new(100000);
+    struct spooled_record *records;
+    size_t len;
+    enum status status = spool_read(s, 0, 10, 100000, a, &records, &len);
+    arena_free(a);
+    return status;
+}
+
+static bool is_read(struct spool *s)
+{
+    return read_once(s) == STATUS_OK;
+}
+
+static bool is_told(struct spool *s)
+{
+    return read_once(s) == STATUS_UNAVAILABLE && !is_healthy(s);
+}
+
+static void a_disk_that_fails_to_read_is_told_of_and_nothing_is_set_aside(void **state)
+{
+    (void)state;
+    assert_int_equal(test_put(f.spool, &f.wait, "a", 2, 10), SPOOL_STORED);
+    faulty_disk_set_read_fails(true);
+    assert_int_equal(read_once(f.spool), STATUS_UNAVAILABLE);
+    assert_true(is_healthy(f.spool)); /* it may be over in a moment */
+    test_eventually(is_told, f.spool);
+    faulty_disk_set_read_fails(false);
+    test_eventually(is_healthy, f.spool);
+    test_eventually(is_read, f.spool);
+    assert_ids("a-0 a-1 ");
+    assert_metric("maesn_bridge_spool_quarantined_total", "0");
+}
+
 /* --- flushes that fail ---------------------------------------------------------------------- */
 
 static void a_failed_flush_is_told_and_the_spool_comes_back(void **state)
@@ -364,6 +402,7 @@ int main(void)
         TEST(a_disk_that_pretends_to_flush_is_found_out),
         TEST(a_full_disk_refuses_and_takes_again_when_there_is_room),
         TEST(what_is_deleted_on_a_full_disk_is_gone_when_there_is_room),
+        TEST(a_disk_that_fails_to_read_is_told_of_and_nothing_is_set_aside),
         TEST(a_failed_flush_is_told_and_the_spool_comes_back),
         TEST(nothing_stored_is_missing_after_a_failed_flush_and_a_power_cut),
         TEST(a_disk_that_does_not_answer_is_not_waited_for),

@@ -1,6 +1,7 @@
 #include "tests/support/faulty_disk.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -406,6 +407,22 @@ static void set(bool *what, bool value)
     *what = value;
     pthread_cond_broadcast(&disk.changed);
     pthread_mutex_unlock(&disk.lock);
+}
+
+static ssize_t failing_pread(int fd, void *to, size_t len, off_t offset)
+{
+    (void)fd, (void)to, (void)len, (void)offset;
+    errno = EIO;
+    return -1;
+}
+
+/* Below the usual VFS: it is to remember the error. Source: SQLite 3.40 src/os_unix.c, aSyscall. */
+void faulty_disk_set_read_fails(bool fails)
+{
+    static const char *const names[] = {"pread", "pread64"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        real_vfs->xSetSystemCall(real_vfs, names[i],
+                                 fails ? (sqlite3_syscall_ptr)failing_pread : NULL);
 }
 
 void faulty_disk_set_full(bool is_full)

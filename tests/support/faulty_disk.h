@@ -20,6 +20,9 @@ bool faulty_disk_is_off(void);
 /* No file can grow. */
 void faulty_disk_set_full(bool is_full);
 
+/* Reads fail, also of what was opened before. */
+void faulty_disk_set_read_fails(bool fails);
+
 /* Flushes fail, and what they should have flushed stays unflushed for ever, as on Linux. */
 void faulty_disk_set_flush_fails(bool fails);
 
