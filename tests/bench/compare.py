@@ -19,6 +19,7 @@ import report  # noqa: E402
 import safety  # noqa: E402
 from contestants import BRIDGE, World, contestants, running, status_of  # noqa: E402
 from counters import count_events  # noqa: E402
+from harness.environment import kernel  # noqa: E402
 from harness.kafka import KafkaCluster  # noqa: E402
 from harness.sender import signed_request  # noqa: E402
 from harness.tls import self_signed  # noqa: E402
@@ -178,7 +179,7 @@ def about(bench, noise):
         "taken": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "command": "tests/bench/compare" + "".join(f" {a}" for a in sys.argv[2:]),
         "rounds": bench.rounds, "seconds": bench.seconds, "accounts": ACCOUNTS, "partitions": PARTITIONS,
-        "machine": {"cores": os.cpu_count(), "processor": process.processor(), "linux": os.uname().release,
+        "machine": {"cores": os.cpu_count(), "processor": process.processor(), "linux": kernel(),
                     "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
                     "load_before": round(os.getloadavg()[0], 2), "noise_ms": noise},
         "contestants": {c.name: {"language": c.language, "version": c.version, "tuned": c.is_tuned,

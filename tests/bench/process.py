@@ -7,6 +7,8 @@ import re
 import subprocess
 import time
 
+from harness.environment import kernel
+
 
 def family(pid):
     """The process and all that come from it, as far as they live."""
@@ -41,7 +43,7 @@ def processor():
 
 def machine():
     """"2 cores (Intel …), Linux 6.1"."""
-    return f"{os.cpu_count()} cores ({processor()}), Linux {platform.release()}"
+    return f"{os.cpu_count()} cores ({processor()}), {kernel()}"
 
 
 def run_output(*command):

@@ -131,7 +131,7 @@ def growth_tables(growth):
 def where(figures):
     about = figures["about"]
     machine = about["machine"]
-    return (f"{about['taken']}, {machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, Linux {machine['linux']};"
+    return (f"{about['taken']}, {machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB, {machine['linux']};"
             f" sender, contestants and one Kafka 4.3.0 broker on them, in turns; acks=all, {about['accounts']:,} routes with a secret"
             f" each, one signed event a callback, {about['partitions']} partitions; medians of {about['rounds']}"
             f" round{'s' * (about['rounds'] > 1)} of {about['seconds']} s, ratios within a round. Before it began the machine's load was"

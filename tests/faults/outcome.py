@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import os
 import pathlib
-import platform
 import subprocess
 
 from harness import environment
@@ -81,7 +80,7 @@ class Run:
             return
         version = subprocess.run([environment.BINARY, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
         now = datetime.datetime.now(datetime.timezone.utc)
-        title = (f"{self.began_at:%Y-%m-%d %H:%M} to {now:%H:%M} UTC, {version}, {os.cpu_count()} cores, Linux {platform.release()},"
+        title = (f"{self.began_at:%Y-%m-%d %H:%M} to {now:%H:%M} UTC, {version}, {os.cpu_count()} cores, {environment.kernel()},"
                  f" seeds {self.seeds}:")
         new = self.file.with_name(self.file.name + ".new")
         new.write_text(self.before + "\n".join([title, *(f"  {line}" for line in self.lines())]) + "\n")

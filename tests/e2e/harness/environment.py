@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import platform
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "maesn-bridge-tests"
@@ -9,6 +10,11 @@ BINARY = pathlib.Path(os.environ.get("MAESN_BRIDGE") or ROOT / "build/release/ma
 # Sanitizers have threads, system calls and files of their own.
 IS_SANITIZED = "asan" in BINARY.parts
 NODE_MODULES = CACHE / "node" / "node_modules"
+
+
+def kernel():
+    """Its version, without what its builder calls it."""
+    return f"{platform.system()} {platform.release().partition('-')[0]}"
 
 
 def kafka_classpath():

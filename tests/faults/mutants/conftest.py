@@ -3,7 +3,6 @@
 import datetime
 import os
 import pathlib
-import platform
 import subprocess
 
 import pytest
@@ -25,7 +24,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     missed = [report.nodeid.rpartition("::")[2] for kind in ("failed", "error") for report in terminalreporter.getreports(kind)]
     version = subprocess.run([environment.BINARY, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
     RESULT.write_text("\n".join([
-        f"{datetime.date.today()}, {version}, {os.cpu_count()} cores, {platform.release()}; `tests/run mutants` writes this.",
+        f"{datetime.date.today()}, {version}, {os.cpu_count()} cores, {environment.kernel()}; `tests/run mutants` writes this.",
         f"{len(caught)} of {len(MUTANTS)} mutants were caught, each by the promise that it breaks; the program itself passed {passed} scenarios;"
         f" what failed: {', '.join(missed) or 'nothing'}.",
         "", *caught, ""]))
