@@ -23,10 +23,30 @@
  */
 #define DRAIN_POLLS_MAX 100
 
-struct purge {
-    bool is_due;
-    bool in_flight; /* also what was sent */
+/* What looking after the lanes brought up for the whole turn. */
+struct concerns {
+    bool purge;
+    bool purge_in_flight; /* also what was sent */
+    bool suspicion;       /* somebody has waited for long */
 };
+
+/* librdkafka puts its questions for metadata to the broker that it sent something to last, in whole
+ * seconds: to the mute leader, as long as nobody talks to the others. So they are talked to.
+ * Source: rd_kafka_broker_weight_usable, rdkafka_broker.c 2.0.2 and 2.8.0. */
+static void ask_all_leaders(struct flow *f, int64_t now)
+{
+    pthread_rwlock_rdlock(&f->lock);
+    for (size_t i = 0; i < f->map.len; i++)
+        for (int32_t k = 0; k < f->map.items[i]->partitions_len; k++) {
+            struct lane *lane = f->map.items[i]->lanes[k];
+            pthread_mutex_lock(&lane->lock);
+            int32_t leader = lane->leader;
+            pthread_mutex_unlock(&lane->lock);
+            if (leader >= 0)
+                scout_want_contact(f->scout, leader, lane->topic, lane->partition, now);
+        }
+    pthread_rwlock_unlock(&f->lock);
+}
 
 static void pause_lane(const struct flow *f, struct lane *lane, const char *why, int64_t now)
 {
@@ -40,7 +60,7 @@ static void pause_lane(const struct flow *f, struct lane *lane, const char *why,
 }
 
 /* A paused lane, or one in doubt, learns from the scout whether its leader answers. */
-static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct purge *purge)
+static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct concerns *concerns)
 {
     if (lane->leader < 0) {
         scout_want_metadata(f->scout, lane->topic);
@@ -61,23 +81,24 @@ static void ask_leader(struct flow *f, struct lane *lane, int64_t now, struct pu
         if (lane->state == LANE_PAUSED)
             return;
         pause_lane(f, lane, "all brokers are down", now);
-        purge->is_due = true;
+        concerns->purge = true;
     }
 }
 
 /* The lane's lock is held. */
-static void look_after(struct flow *f, struct lane *lane, int64_t now, struct purge *purge)
+static void look_after(struct flow *f, struct lane *lane, int64_t now, struct concerns *concerns)
 {
     if (lane_is_stalled(lane, f->options.stall_ms, now)) {
         pause_lane(f, lane, "no acknowledgement in time", now);
-        purge->is_due = true;
+        concerns->purge = true;
     }
     if (lane->state == LANE_PAUSED || lane->in_doubt_since_mono_ms != 0)
-        ask_leader(f, lane, now, purge);
+        ask_leader(f, lane, now, concerns);
     if (lane_wait_ms(lane, now) > SUSPECT_MS) {
+        concerns->suspicion = true;
         scout_want_metadata(f->scout, lane->topic);
         if (lane_has_moved(lane))
-            purge->is_due = purge->in_flight = true;
+            concerns->purge = concerns->purge_in_flight = true;
     }
     lane_check(lane);
 }
@@ -277,14 +298,16 @@ bool flow_turn(struct flow *f, int timeout_ms)
     ask_for_metadata(f, now);
     gather_active(f);
 
-    struct purge purge = {0};
+    struct concerns concerns = {0};
     for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active) {
         pthread_mutex_lock(&lane->lock);
-        look_after(f, lane, now, &purge);
+        look_after(f, lane, now, &concerns);
         pthread_mutex_unlock(&lane->lock);
     }
-    if (purge.is_due)
-        take_back(f, purge.in_flight);
+    if (concerns.suspicion)
+        ask_all_leaders(f, now);
+    if (concerns.purge)
+        take_back(f, concerns.purge_in_flight);
     if (f->is_stopping && now >= f->stop_at_mono_ms)
         give_up(f);
     gather_active(f);

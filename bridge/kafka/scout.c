@@ -293,6 +293,17 @@ void scout_want_probe(struct scout *s, int32_t leader, const char *topic, int32_
     pthread_mutex_unlock(&s->lock);
 }
 
+void scout_want_contact(struct scout *s, int32_t leader, const char *topic, int32_t partition,
+                        int64_t now_mono_ms)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct leader *l = find_leader(s, leader);
+    bool is_asked = l != NULL && is_wanted(l, now_mono_ms);
+    pthread_mutex_unlock(&s->lock);
+    if (!is_asked)
+        scout_want_probe(s, leader, topic, partition, now_mono_ms);
+}
+
 struct scout_findings scout_findings(struct scout *s, int32_t leader)
 {
     pthread_mutex_lock(&s->lock);

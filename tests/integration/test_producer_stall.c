@@ -159,13 +159,13 @@ static void a_mute_broker_does_not_stop_the_partitions_of_the_others(void **stat
     fixture_done(&f);
 }
 
-static void records_in_flight_to_a_mute_leader_reach_the_new_one_in_time(void **state)
+/* The brokers that lead nothing in use are idle meanwhile. */
+static void records_move_on_from_a_leader_used_for_ms(int64_t used_ms)
 {
-    (void)state;
     struct fixture f;
     fixture_init(&f, 3);
     fixture_start(&f);
-    for (int i = 0; i < 3; i++)
+    for (int64_t until = clock_mono_ms() + used_ms; clock_mono_ms() < until; wait_ms(50))
         assert_durable(&f, "INVOICE:acme-42", "before");
     int32_t partition = instance_partition(BYTES_LITERAL("INVOICE:acme-42"), 4);
     int old_leader = partition % 3 + 1;
@@ -178,6 +178,19 @@ static void records_in_flight_to_a_mute_leader_reach_the_new_one_in_time(void **
     outcome_free(o);
     assert_durable(&f, "INVOICE:acme-42", "after");
     fixture_done(&f);
+}
+
+static void records_in_flight_to_a_mute_leader_reach_the_new_one_in_time(void **state)
+{
+    (void)state;
+    records_move_on_from_a_leader_used_for_ms(150);
+}
+
+/* librdkafka asks the broker it used last, to the second, who leads now: the mute one. */
+static void so_do_those_to_the_only_leader_that_was_in_use(void **state)
+{
+    (void)state;
+    records_move_on_from_a_leader_used_for_ms(3000);
 }
 
 static void a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only(void **state)
@@ -298,6 +311,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(answers_are_positive_again_within_two_seconds_of_a_restart),
         cmocka_unit_test(a_mute_broker_does_not_stop_the_partitions_of_the_others),
         cmocka_unit_test(records_in_flight_to_a_mute_leader_reach_the_new_one_in_time),
+        cmocka_unit_test(so_do_those_to_the_only_leader_that_was_in_use),
         cmocka_unit_test(a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only),
         cmocka_unit_test(what_is_held_is_not_sent_once_its_callback_is_due),
         cmocka_unit_test(stopping_with_the_broker_gone_still_reports_each_record),
