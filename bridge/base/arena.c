@@ -1,8 +1,22 @@
 #include "bridge/base/arena.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* A single event with its headers fits into the first chunk: about 2 KB were counted for a Maesn
+ * event. */
+#define FIRST_CAPACITY 3072
+
+/* Freed arenas that are kept for the next callbacks, 1.6 MB at most: one thread makes an arena and
+ * another frees it, which malloc does under locks and with walks through its lists.
+ * AddressSanitizer is to see each end. */
+#ifdef BRIDGE_KEEPS_NOTHING
+#define RESERVE_MAX 0
+#else
+#define RESERVE_MAX 512
+#endif
 
 struct arena_chunk {
     struct arena_chunk *previous;
@@ -12,20 +26,56 @@ struct arena_chunk {
 };
 
 struct arena {
+    struct arena *next;        /* in the reserve */
     struct arena_chunk *chunk; /* the newest; nothing more is taken from the older ones */
     size_t handed_out;
     size_t max;
+    _Alignas(max_align_t) uint8_t first[sizeof(struct arena_chunk) + FIRST_CAPACITY];
 };
 
-/* A single event with its headers fits into the first chunk: about 2 KB were counted for a Maesn
- * event. */
-static const size_t chunk_min = 3072;
+static struct {
+    pthread_mutex_t lock;
+    struct arena *first;
+    size_t len;
+} reserve = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct arena *take_from_reserve(void)
+{
+    pthread_mutex_lock(&reserve.lock);
+    struct arena *a = reserve.first;
+    if (a != NULL) {
+        reserve.first = a->next;
+        reserve.len--;
+    }
+    pthread_mutex_unlock(&reserve.lock);
+    return a;
+}
+
+static bool give_to_reserve(struct arena *a)
+{
+    pthread_mutex_lock(&reserve.lock);
+    bool is_taken = reserve.len < RESERVE_MAX;
+    if (is_taken) {
+        a->next = reserve.first;
+        reserve.first = a;
+        reserve.len++;
+    }
+    pthread_mutex_unlock(&reserve.lock);
+    return is_taken;
+}
 
 struct arena *arena_new(size_t max)
 {
-    struct arena *a = calloc(1, sizeof(*a));
-    if (a != NULL)
-        a->max = max;
+    struct arena *a = take_from_reserve();
+    if (a == NULL)
+        a = malloc(sizeof(*a));
+    if (a == NULL)
+        return NULL;
+    struct arena_chunk *first = (struct arena_chunk *)a->first;
+    *first = (struct arena_chunk){.capacity = FIRST_CAPACITY};
+    a->chunk = first;
+    a->handed_out = 0;
+    a->max = max;
     return a;
 }
 
@@ -33,16 +83,18 @@ void arena_free(struct arena *a)
 {
     if (a == NULL)
         return;
-    for (struct arena_chunk *chunk = a->chunk, *previous; chunk != NULL; chunk = previous) {
+    for (struct arena_chunk *chunk = a->chunk, *previous; chunk->previous != NULL;
+         chunk = previous) {
         previous = chunk->previous;
         free(chunk);
     }
-    free(a);
+    if (!give_to_reserve(a))
+        free(a);
 }
 
 static struct arena_chunk *arena_add_chunk(struct arena *a, size_t size)
 {
-    size_t capacity = a->chunk == NULL ? chunk_min : a->chunk->capacity * 2;
+    size_t capacity = a->chunk->capacity * 2;
     if (capacity < size)
         capacity = size;
     struct arena_chunk *chunk = malloc(sizeof(*chunk) + capacity);
@@ -64,7 +116,7 @@ void *arena_alloc(struct arena *a, size_t size)
 
     size_t rounded = (size + align - 1) / align * align;
     struct arena_chunk *chunk = a->chunk;
-    if (chunk == NULL || chunk->capacity - chunk->used < rounded)
+    if (chunk->capacity - chunk->used < rounded)
         chunk = arena_add_chunk(a, rounded);
     if (chunk == NULL)
         return NULL;

@@ -20,12 +20,11 @@ static bool on_done(struct publication *pub, enum status status)
 static void on_release(struct publication *pub)
 {
     struct flight *f = pub->owner;
-    arena_free(pub->arena);
     buf_done(&f->body);
     budget_give_bytes(f->budget, f->budgeted);
     budget_unref(f->budget);
     mailbox_unref(f->mailbox);
-    free(f);
+    arena_free(pub->arena); /* f with it */
 }
 
 static enum status reserve(struct flight *f, size_t bytes)
@@ -39,13 +38,13 @@ static enum status reserve(struct flight *f, size_t bytes)
 enum status flight_new(struct mailbox *mailbox, struct budget *budget, size_t body_max,
                        size_t expected, struct flight **ret)
 {
-    struct flight *f = calloc(1, sizeof(*f));
     struct arena *arena = arena_new(arena_max);
-    if (f == NULL || arena == NULL) {
+    struct flight *f = arena == NULL ? NULL : arena_alloc(arena, sizeof(*f));
+    if (f == NULL) {
         arena_free(arena);
-        free(f);
         return STATUS_NOMEM;
     }
+    *f = (struct flight){0};
     publication_init(&f->pub);
     f->pub.arena = arena;
     f->pub.owner = f;

@@ -28,7 +28,7 @@ static void an_arena_without_memory_hands_out_nothing(void **state)
         assert_int_equal(whole, !failed);
         arena_free(a);
     }
-    assert_true(n > 3); /* the arena and its chunks */
+    assert_true(n > 2); /* its chunks; the arena itself may be one that was kept */
 }
 
 static void a_buffer_without_memory_keeps_what_it_has(void **state)
