@@ -5,13 +5,13 @@
 
 #include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
-#include "bridge/base/secret.h"
 #include "bridge/base/utf8.h"
 #include "bridge/domain/dead_letter.h"
 #include "bridge/domain/envelope.h"
 #include "bridge/providers/json_scan.h"
 #include "bridge/spool/record_codec.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/test_route.h"
 
 /* In both forms of records. */
 static const struct envelope_options envelope = {
@@ -22,30 +22,11 @@ static const struct envelope_options envelope = {
     .dead_letter_topic = "maesn.dead-letter",
 };
 
-static struct secret *secret_of(const char *text)
-{
-    struct secret *s;
-    FUZZ_ASSERT(secret_new(bytes_of_text(text), &s, NULL) == STATUS_OK);
-    return s;
-}
-
 struct route *callback_route(const struct provider *provider, const char *system)
 {
-    struct route *route;
-    struct route_fields fields = {
-        .path = "/in/test/acme-42/by-hand",
-        .provider = provider,
-        .account = "acme-42",
-        .system = system,
-        .state = ROUTE_ACTIVE,
-        .current_secret = secret_of(CALLBACK_SECRET),
-        .previous_secret = secret_of(CALLBACK_PREVIOUS),
-        .token = secret_of(CALLBACK_TOKEN),
-    };
-    FUZZ_ASSERT(route_new(&fields, &route) == STATUS_OK);
-    secret_unref(fields.current_secret);
-    secret_unref(fields.previous_secret);
-    secret_unref(fields.token);
+    struct route_fields fields = {.provider = provider, .system = system, .state = ROUTE_ACTIVE};
+    struct route *route = test_route(fields, CALLBACK_SECRET, CALLBACK_PREVIOUS, CALLBACK_TOKEN);
+    FUZZ_ASSERT(route != NULL);
     return route;
 }
 

@@ -77,6 +77,14 @@ struct bytes fuzz_line(struct bytes *input)
     return line;
 }
 
+void fuzz_lines(struct bytes input, void (*check)(struct bytes line))
+{
+    int lines = 0;
+    do
+        check(fuzz_line(&input));
+    while (input.len > 0 && ++lines < 64);
+}
+
 /* Which of the names stands here in braces. */
 static size_t find_name(const char *text, const char *const names[], size_t *ret_len)
 {

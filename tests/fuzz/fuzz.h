@@ -52,6 +52,9 @@ char *fuzz_text(struct bytes bytes); /* cut at its first NUL, as C sees it */
 /* Takes the first line off, without its end. Of the last one nothing is left behind. */
 struct bytes fuzz_line(struct bytes *input);
 
+/* Calls it for each of the first 64 lines, and once for an input of none. */
+void fuzz_lines(struct bytes input, void (*check)(struct bytes line));
+
 /* The text with "{name}" replaced by its value; both lists end with NULL. */
 char *fuzz_expand(const char *text, const char *const names[], const char *const values[]);
 

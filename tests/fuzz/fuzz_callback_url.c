@@ -1,5 +1,6 @@
-/* A path, or a URL, of a callback, where {token} and {old} stand for the right token of what is
- * before it: ours is only what we would write ourselves. Also specifications and registry keys. */
+/* Paths and URLs of callbacks, one a line, where {token} and {old} stand for the right token of
+ * what is before it: ours is only what we would write ourselves. Also specifications and registry
+ * keys. */
 #include <string.h>
 
 #include "bridge/base/crypto.h"
@@ -116,22 +117,27 @@ static void check_key(struct bytes text)
     FUZZ_ASSERT(registry_key_partition(k.account, 7) < 7);
 }
 
-void fuzz_one(struct bytes input)
+static void check_line(struct bytes line)
 {
     static const char *const names[] = {"token", "old", NULL};
     char token[CALLBACK_URL_TOKEN_LEN + 1], old[CALLBACK_URL_TOKEN_LEN + 1];
     const char *const values[] = {token, old, NULL};
-    const char *text = fuzz_text(input);
+    const char *text = fuzz_text(line);
     make_token(text, 0, token);
     make_token(text, 1, old);
-    const char *expanded = fuzz_expand(text, names, values);
+    const char *expanded = strchr(text, '{') == NULL ? text : fuzz_expand(text, names, values);
     const char *path = strstr(expanded, "/in/");
     check_path(expanded);
     if (path != NULL)
         check_path(path);
     check_url(expanded);
-    check_key(input);
-    check_specification(input);
-    if (input.len > 4)
-        check_specification(bytes_of(input.data + 4, input.len - 4));
+    check_key(line);
+    check_specification(line);
+    if (line.len > 4)
+        check_specification(bytes_of(line.data + 4, line.len - 4));
+}
+
+void fuzz_one(struct bytes input)
+{
+    fuzz_lines(input, check_line);
 }

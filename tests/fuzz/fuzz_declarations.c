@@ -1,6 +1,7 @@
 /* A file of accounts, or, behind a first line "routes", of routes: what is accepted is complete and
  * fit for where it goes. */
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/base/scoped.h"
@@ -18,6 +19,7 @@ void fuzz_start(void)
     fuzz_write("secrets/key", BYTES_LITERAL("a-secret\n"));
     fuzz_write("secrets/other", BYTES_LITERAL("another\n"));
     fuzz_write("secrets/empty", BYTES_LITERAL(""));
+    fuzz_write("secrets/exposed", BYTES_LITERAL("a-secret\n"));
     fuzz_write("secrets/long", bytes_of(fuzz_alloc(SECRET_MAX + 1), SECRET_MAX + 1));
     fuzz_write("bridge.yaml",
                BYTES_LITERAL("kafka: {brokers: \"a:1\"}\ntopics: {registry: \"\"}\n"
@@ -25,7 +27,12 @@ void fuzz_start(void)
                              "maesn: {api_key_file: secrets/key, integrations: {future: "
                              "{resources: [INVOICE, BILL], events: [CREATED], company_id: "
                              "required}}}\n"));
+    /* Beside the input's file another one, and two that are none. */
+    fuzz_write("accounts.d/b.yaml", BYTES_LITERAL("accounts: []"));
+    fuzz_write("accounts.d/.c.yaml", BYTES_LITERAL("- never read"));
+    fuzz_write("accounts.d/README", BYTES_LITERAL("- never read"));
     FUZZ_ASSERT(chdir(fuzz_directory()) == 0);
+    FUZZ_ASSERT(chmod("secrets/exposed", 0644) == 0);
 }
 
 /* The same accounts from a file by itself: the same judgement. */

@@ -3,7 +3,8 @@
  *
  * The first line says what the sink does: ok, late, lost, busy, away, refused. In what follows
  * {mac} is the right X-MAESN-SIGNATURE of all that is behind the last empty line, <cut> ends a
- * piece, <wait> is a second, <report> lets a late sink report, <end> closes the sending side.
+ * piece, <wait> is a second, <report> lets a late sink report, <found> is when the secret of
+ * /in/waiting arrives, <end> closes the sending side.
  *
  * 1. Nothing reaches the sink that was not verified, and what was has the MAC of its bytes.
  * 2. There are no more 200s than the sink reported durable, but for [] and registration probes.
@@ -27,6 +28,7 @@
 #include "bridge/providers/moneybird/moneybird.h"
 #include "tests/fuzz/callback.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/test_route.h"
 
 /* In seconds, one a turn: longer than all deadlines together. */
 static const int turns_max = 90;
@@ -43,14 +45,16 @@ static struct {
     size_t verified;  /* and not yet published */
     size_t durable;   /* that somebody waited for */
     size_t probeable; /* requests for a pending route, and those without an event */
+    bool has_arrived; /* the secret of /in/waiting */
 } now;
 
 static struct shared shared;
 static struct loop loop;
 static struct registry registry;
 static struct event_sink sink;
+static struct activity activity;
 static struct provider checked_maesn, checked_moneybird;
-static struct route *active, *native, *pending, *waiting;
+static struct route *active, *native, *pending, *waiting, *arrived;
 
 /* --- the clock -------------------------------------------------------------------------------- */
 
@@ -81,10 +85,11 @@ static enum route_lookup find(struct registry *r, const char *path, struct route
     const struct {
         struct route *route;
         enum route_lookup lookup;
-    } rows[] = {{active, ROUTE_FOUND},
-                {native, ROUTE_FOUND},
-                {pending, ROUTE_NOT_YET},
-                {waiting, ROUTE_AWAITED}};
+    } rows[] = {
+        {active, ROUTE_FOUND},
+        {native, ROUTE_FOUND},
+        {pending, ROUTE_NOT_YET},
+        {now.has_arrived ? arrived : waiting, now.has_arrived ? ROUTE_FOUND : ROUTE_AWAITED}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (strcmp(path, rows[i].route->path) != 0)
             continue;
@@ -154,6 +159,11 @@ static enum status publish(struct event_sink *s, struct publication *pub)
     return STATUS_INTERNAL;
 }
 
+static void note(struct activity *a, const struct route *route, int64_t received_at_unix_ms)
+{
+    FUZZ_ASSERT(a == &activity && route->state == ROUTE_ACTIVE && received_at_unix_ms > 0);
+}
+
 static void report(void)
 {
     for (size_t i = 0; i < now.held_len; i++) {
@@ -168,18 +178,12 @@ static void report(void)
 static struct route *make_route(const char *path, const struct provider *provider,
                                 const char *system, enum route_state state)
 {
-    struct route *with_secrets = callback_route(provider, system), *route;
     bool is_pending = state == ROUTE_PENDING;
     struct route_fields fields = {
-        .path = path,
-        .provider = provider,
-        .account = "acme-42",
-        .system = system,
-        .state = state,
-        .current_secret = is_pending ? NULL : with_secrets->current_secret,
-        .previous_secret = is_pending ? NULL : with_secrets->previous_secret};
-    FUZZ_ASSERT(route_new(&fields, &route) == STATUS_OK);
-    route_unref(with_secrets);
+        .path = path, .provider = provider, .system = system, .state = state};
+    struct route *route = test_route(fields, is_pending ? NULL : CALLBACK_SECRET,
+                                     is_pending ? NULL : CALLBACK_PREVIOUS, NULL);
+    FUZZ_ASSERT(route != NULL);
     return route;
 }
 
@@ -207,6 +211,7 @@ static void make_shared(void)
         .providers = providers,
         .registry = &registry,
         .sink = &sink,
+        .activity = &activity,
         .metrics = metrics,
         .rejections = rejections,
     };
@@ -253,11 +258,13 @@ void fuzz_start(void)
     native = make_route("/in/native", &checked_moneybird, "moneybird", ROUTE_ACTIVE);
     pending = make_route("/in/pending", &checked_moneybird, "moneybird", ROUTE_PENDING);
     waiting = make_route("/in/waiting", &checked_maesn, "xero", ROUTE_PENDING);
+    arrived = make_route("/in/waiting", &checked_maesn, "xero", ROUTE_ACTIVE);
     char mac[65];
     callback_mac(CALLBACK_SECRET, BYTES_LITERAL(""), BYTES_LITERAL(""), mac);
     callback_mac(CALLBACK_PREVIOUS, BYTES_LITERAL(""), BYTES_LITERAL(""), mac);
     registry.find = find;
     sink.publish = publish;
+    activity.note = note;
     make_shared();
     start_loop();
 }
@@ -318,6 +325,10 @@ static void obey(struct client *c, struct bytes *rest)
         turn(c);
     } else if (takes_word(rest, "<report>")) {
         report();
+        turn(c);
+    } else if (takes_word(rest, "<found>")) {
+        now.has_arrived = true;
+        registry_changed(&registry);
         turn(c);
     } else if (takes_word(rest, "<end>")) {
         shutdown(c->fd, SHUT_WR);

@@ -1,4 +1,4 @@
-/* A line of `registry export`: what reads as a record is written so that it reads as the same, and
+/* Lines of `registry export`: what reads as a record is written so that it reads as the same, and
  * no line without its leave has a secret. */
 #include <jansson.h>
 #include <string.h>
@@ -193,7 +193,7 @@ static void check_unreadable(struct bytes line)
         FUZZ_ASSERT(memchr(text.data, '\n', text.len) == text.data + text.len - 1);
 }
 
-void fuzz_one(struct bytes input)
+static void check_export(struct bytes input)
 {
     CLEANUP(buf_done) struct buf key;
     CLEANUP(buf_done) struct buf json;
@@ -215,4 +215,9 @@ void fuzz_one(struct bytes input)
     FUZZ_ASSERT(status != STATUS_OK || is_read || fuzz_is_short_of_memory());
     if (status == STATUS_OK && is_read)
         check_line(buf_bytes(&key), buf_bytes(&json));
+}
+
+void fuzz_one(struct bytes input)
+{
+    fuzz_lines(input, check_export);
 }

@@ -44,6 +44,30 @@ static enum status open_value(const char *topic, struct bytes key, struct bytes 
     return status;
 }
 
+static void check_refused(enum status status)
+{
+    FUZZ_ASSERT(fuzz_is_nomem(status) || status == STATUS_INVALID);
+}
+
+/* What is too long for a record, or for the room there is, is refused, and nothing of it is left.
+ */
+static void check_limits(struct bytes plaintext)
+{
+    static const uint8_t zeroes[SEALED_PLAINTEXT_MAX + 1];
+    CLEANUP(buf_done) struct buf small;
+    CLEANUP(buf_done) struct buf sealed;
+    struct bytes key = BYTES_LITERAL("/account/a");
+    buf_init(&small, plaintext.len);
+    buf_init(&sealed, SEALED_MAX + 1);
+    check_refused(sealed_seal(own, "topic", key, bytes_of(zeroes, sizeof(zeroes)), &sealed));
+    check_refused(sealed_seal(own, "topic", key, plaintext, &small));
+    FUZZ_ASSERT(small.len == 0 && sealed.len == 0);
+    plaintext = bytes_of(zeroes, plaintext.len + 1);
+    if (!fuzz_is_nomem(sealed_seal(own, "topic", key, plaintext, &sealed)))
+        check_refused(sealed_open(own, "topic", key, buf_bytes(&sealed), &small, NULL));
+    FUZZ_ASSERT(small.len == 0);
+}
+
 /* It opens where it was sealed for, and not with any bit changed, moved, cut or lengthened. */
 static void check_sealed(struct bytes plaintext)
 {
@@ -120,6 +144,7 @@ void fuzz_one(struct bytes input)
     FUZZ_ASSERT(sealed_open(own, "topic", BYTES_LITERAL("k"), value, &opened, NULL) != STATUS_OK);
     FUZZ_ASSERT(opened.len == 0);
     (void)sealed_key_name(value);
+    check_limits(value);
     check_sealed(value);
     check_snapshot(value);
 }

@@ -1,7 +1,9 @@
 /* bridge.yaml: accepted or refused with a reason that has a place, and what is accepted is printed
- * so that it reads as the same. */
+ * so that it reads as the same. A first line "# for all", "# for the ingress" or "# for the
+ * reconciler" says who reads it; else it is anybody. */
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/base/scoped.h"
@@ -17,6 +19,8 @@ static enum settings_process process;
 void fuzz_start(void)
 {
     fuzz_write("secrets/key", BYTES_LITERAL("a-secret\n"));
+    fuzz_write("secrets/maesn-api-key", BYTES_LITERAL("a-secret\n")); /* what the default names */
+    fuzz_write("secrets/exposed", BYTES_LITERAL("a-secret\n"));
     fuzz_write(
         "secrets/keyring",
         BYTES_LITERAL("a:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"));
@@ -24,9 +28,10 @@ void fuzz_start(void)
                BYTES_LITERAL("routes:\n- {path: /in/a, provider: maesn, account: a, system: xero, "
                              "secret_file: ../secrets/key}\n"));
     fuzz_write("accounts.d/accounts.yaml",
-               BYTES_LITERAL("accounts:\n- {account: a, provider: maesn, system: xero, "
+               BYTES_LITERAL("accounts:\n- {id: a, provider: maesn, system: xero, "
                              "account_key_file: ../secrets/key, subscriptions: all}\n"));
     FUZZ_ASSERT(chdir(fuzz_directory()) == 0);
+    FUZZ_ASSERT(chmod("secrets/exposed", 0644) == 0);
 }
 
 static void check_json(const struct buf *text)
@@ -91,8 +96,10 @@ static void check_printed(const struct settings *s)
     if (!fuzz_is_nomem(problems.status))
         FUZZ_ASSERT(root != NULL && problems.len == 0);
 
-    /* For one process files may be away that a default names; printed, they are asked for. */
-    if (process != SETTINGS_ALL)
+    /* For one process files may be away that a default names; printed, they are asked for. So is
+     * the file of a property whose path was masked; and no public_base_url is an empty one. */
+    bool is_masked = memmem(text.data, text.len, "\"***\"", 5) != NULL;
+    if (process != SETTINGS_ALL || is_masked || s->public_base_url[0] == '\0')
         return;
     fuzz_write("printed.yaml", buf_bytes(&text));
     CLEANUP(settings_free_scoped) struct settings *again = NULL;
@@ -105,10 +112,22 @@ static void check_printed(const struct settings *s)
     FUZZ_ASSERT(len == 0 || fuzz_is_short_of_memory());
 }
 
+static enum settings_process reader_of(struct bytes input)
+{
+    static const char *const lines[] = {[SETTINGS_ALL] = "# for all",
+                                        [SETTINGS_INGRESS] = "# for the ingress",
+                                        [SETTINGS_RECONCILER] = "# for the reconciler"};
+    struct bytes line = fuzz_line(&input);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (bytes_equal(line, bytes_of_text(lines[i])))
+            return (enum settings_process)i;
+    return (enum settings_process)fuzz_choose(sizeof(lines) / sizeof(lines[0]));
+}
+
 void fuzz_one(struct bytes input)
 {
     CLEANUP(settings_free_scoped) struct settings *s = NULL;
-    process = (enum settings_process)fuzz_choose(SETTINGS_RECONCILER + 1);
+    process = reader_of(input);
     fuzz_write("bridge.yaml", input);
     if (load("bridge.yaml", &s) != STATUS_OK)
         FUZZ_ASSERT(s == NULL);

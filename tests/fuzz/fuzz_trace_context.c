@@ -1,4 +1,4 @@
-/* traceparent on the first line, tracestate on the second: what is passed on is well-formed, and
+/* Lines, each read as a traceparent and as a tracestate: what is passed on is well-formed, and
  * reads as the same. */
 #include <string.h>
 
@@ -49,11 +49,9 @@ static void check_members(const char *came, const char *passed)
     FUZZ_ASSERT(members <= 32);
 }
 
-void fuzz_one(struct bytes input)
+static void check_tracestate(const char *tracestate)
 {
-    const char *traceparent = fuzz_text(fuzz_line(&input)), *tracestate = fuzz_text(input);
     const char *passed = NULL, *again = NULL;
-    check_traceparent(traceparent);
     if (fuzz_is_nomem(tracestate_forward(tracestate, fuzz_arena(), &passed)) || passed == NULL)
         return;
     FUZZ_ASSERT(strlen(passed) > 0 && strlen(passed) <= 512);
@@ -61,4 +59,20 @@ void fuzz_one(struct bytes input)
     if (fuzz_is_nomem(tracestate_forward(passed, fuzz_arena(), &again)))
         return;
     FUZZ_ASSERT(again != NULL && strcmp(passed, again) == 0);
+}
+
+static void check_line(struct bytes line)
+{
+    const char *text = fuzz_text(line);
+    check_traceparent(text);
+    check_tracestate(text);
+}
+
+void fuzz_one(struct bytes input)
+{
+    struct traceparent none;
+    const char *passed = NULL;
+    FUZZ_ASSERT(!traceparent_parse(NULL, &none));
+    FUZZ_ASSERT(tracestate_forward(NULL, fuzz_arena(), &passed) == STATUS_OK && passed == NULL);
+    fuzz_lines(input, check_line);
 }

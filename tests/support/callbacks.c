@@ -8,7 +8,7 @@
 
 #include "bridge/base/file.h"
 #include "bridge/base/scoped.h"
-#include "bridge/base/secret.h"
+#include "tests/support/test_route.h"
 
 struct bytes vector_bytes(struct callbacks *c, const char *name)
 {
@@ -31,34 +31,14 @@ const char *vector_text(struct callbacks *c, const char *name)
     return (const char *)vector_bytes(c, name).data;
 }
 
-static struct secret *secret_of(const char *text)
-{
-    struct secret *secret = NULL;
-    if (text != NULL)
-        assert_int_equal(secret_new(bytes_of_text(text), &secret, NULL), STATUS_OK);
-    return secret;
-}
-
 const struct route *callbacks_route(struct callbacks *c, const struct provider *provider,
                                     const char *system, const char *current, const char *previous,
                                     const char *token)
 {
-    struct route_fields fields = {
-        .path = "/in/test/acme-42/by-hand",
-        .provider = provider,
-        .account = "acme-42",
-        .system = system,
-        .state = ROUTE_ACTIVE,
-        .current_secret = secret_of(current),
-        .previous_secret = secret_of(previous),
-        .token = secret_of(token),
-    };
+    struct route_fields fields = {.provider = provider, .system = system, .state = ROUTE_ACTIVE};
     route_unref(c->route);
-    c->route = NULL;
-    assert_int_equal(route_new(&fields, &c->route), STATUS_OK);
-    secret_unref(fields.current_secret);
-    secret_unref(fields.previous_secret);
-    secret_unref(fields.token);
+    c->route = test_route(fields, current, previous, token);
+    assert_non_null(c->route);
     return c->route;
 }
 
