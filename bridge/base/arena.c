@@ -13,9 +13,9 @@
  * another frees it, which malloc does under locks and with walks through its lists.
  * AddressSanitizer is to see each end. */
 #ifdef BRIDGE_KEEPS_NOTHING
-#define RESERVE_MAX 0
+static const size_t reserve_max = 0;
 #else
-#define RESERVE_MAX 512
+static const size_t reserve_max = 512;
 #endif
 
 struct arena_chunk {
@@ -54,7 +54,7 @@ static struct arena *take_from_reserve(void)
 static bool give_to_reserve(struct arena *a)
 {
     pthread_mutex_lock(&reserve.lock);
-    bool is_taken = reserve.len < RESERVE_MAX;
+    bool is_taken = reserve.len < reserve_max;
     if (is_taken) {
         a->next = reserve.first;
         reserve.first = a;
