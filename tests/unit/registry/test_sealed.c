@@ -30,6 +30,8 @@ static struct keyring *b_then_a; /* 2026-06, 2026-05 */
 static struct keyring *b;        /* 2026-06 */
 static struct keyring *renamed;  /* key B under the name 2026-05 */
 
+DEFINE_CLEANUP(struct keyring *, keyring_unref)
+
 static void unseal_sample(uint8_t ret[SEALED_LEN])
 {
     assert_true(hex_decode(bytes_of_text(sealed_hex), ret, SEALED_LEN));
@@ -141,6 +143,7 @@ static void what_has_not_the_form_is_told_apart(void **state)
         assert_int_equal(open_with(a, topic, key, rows[i].value, &diag), STATUS_INVALID);
         assert_string_equal(diag.text, "not a sealed value of format 1");
         assert_null(sealed_key_name(rows[i].value).data);
+        assert_int_equal(sealed_key_name(rows[i].value).len, 0);
     }
 }
 
@@ -201,6 +204,54 @@ static void what_does_not_fit_is_refused_and_leaves_no_trace(void **state)
     assert_string_equal(diag.text, "it holds more than 65535 bytes");
 }
 
+static void what_does_not_fit_behind_others_is_refused(void **state)
+{
+    (void)state;
+    uint8_t sealed[SEALED_LEN];
+    unseal_sample(sealed);
+    for (size_t room = 0; room < 2; room++) {
+        CLEANUP(buf_done) struct buf value;
+        buf_init(&value, 6 + SEALED_LEN + room);
+        buf_append_text(&value, "others ");
+        assert_int_equal(sealed_seal(a, topic, key, plaintext, &value),
+                         room == 0 ? STATUS_INVALID : STATUS_OK);
+        assert_int_equal(value.len, room == 0 ? 7 : 7 + SEALED_LEN);
+        assert_int_equal(value.data[value.len], '\0');
+
+        CLEANUP(buf_wipe_done) struct buf text;
+        buf_init(&text, 6 + plaintext.len + room);
+        buf_append_text(&text, "others ");
+        struct diag diag = {0};
+        assert_int_equal(sealed_open(a, topic, key, bytes_of(sealed, SEALED_LEN), &text, &diag),
+                         room == 0 ? STATUS_INVALID : STATUS_OK);
+        assert_string_equal(diag.text, room == 0 ? "it holds more than 12 bytes" : "");
+    }
+}
+
+static void a_key_has_a_name_of_1_to_63_bytes(void **state)
+{
+    static const size_t lens[] = {1, KEYRING_NAME_MAX};
+    static const uint8_t large[SEALED_PLAINTEXT_MAX];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(buf_done) struct buf ring, value;
+        buf_init(&ring, 256);
+        buf_init(&value, SEALED_MAX);
+        for (size_t j = 0; j < lens[i]; j++)
+            buf_append_text(&ring, "n");
+        buf_append_text(&ring, ":" HEX_A);
+        CLEANUP(keyring_unref_scoped) struct keyring *k = NULL;
+        assert_int_equal(keyring_parse(buf_bytes(&ring), "it", &k, NULL), STATUS_OK);
+        assert_int_equal(sealed_seal(k, topic, key, bytes_of(large, sizeof(large)), &value),
+                         STATUS_OK);
+        assert_int_equal(value.len, SEALED_MAX - KEYRING_NAME_MAX + lens[i]);
+        CLEANUP(buf_wipe_done) struct buf text;
+        buf_init(&text, sizeof(large));
+        assert_int_equal(sealed_open(k, topic, key, buf_bytes(&value), &text, NULL), STATUS_OK);
+        assert_int_equal(text.len, sizeof(large));
+    }
+}
+
 static void short_memory_is_no_forgery(void **state)
 {
     (void)state;
@@ -255,6 +306,8 @@ int main(void)
         cmocka_unit_test(what_has_not_the_form_is_told_apart),
         cmocka_unit_test(a_record_that_was_moved_is_refused),
         cmocka_unit_test(what_does_not_fit_is_refused_and_leaves_no_trace),
+        cmocka_unit_test(what_does_not_fit_behind_others_is_refused),
+        cmocka_unit_test(a_key_has_a_name_of_1_to_63_bytes),
         cmocka_unit_test(short_memory_is_no_forgery),
     };
     return cmocka_run_group_tests(tests, start, stop);
