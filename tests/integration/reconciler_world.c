@@ -60,6 +60,12 @@ void world_violate(struct world *w, const char *promise, const char *format, ...
     world_trace(w, "VIOLATED %s: %s", promise, w->detail);
 }
 
+static void run_program(const struct world *w, bool is_running)
+{
+    if (w->on_program != NULL)
+        w->on_program(is_running);
+}
+
 /* --- what there is ---------------------------------------------------------------------------- */
 
 static const char *const resources[WORLD_SPECIFICATIONS] = {"invoice", "customer", "payment",
@@ -436,6 +442,7 @@ static enum status writer_commit(void *ctx, const char *account,
                                  registry_committed_fn *on_done, void *done_ctx)
 {
     struct world *w = ctx;
+    run_program(w, false);
     assert(strcmp(account, w->account->id) == 0 && !w->waiting.is_set && len > 0);
     w->commits++;
     w->waiting.is_set = true;
@@ -452,6 +459,7 @@ static enum status writer_commit(void *ctx, const char *account,
         w->waiting.is_tombstone[w->waiting.routes_len] = changes[i].is_tombstone;
         w->waiting.routes[w->waiting.routes_len++] = route_record_copy(changes[i].route);
     }
+    run_program(w, true);
     return STATUS_OK;
 }
 
@@ -507,7 +515,9 @@ static void answer(struct world *w, struct call_result *result, enum provider_ve
     call_done_fn *on_done = w->waiting.on_done;
     void *done_ctx = w->waiting.done_ctx;
     clear_waiting(w);
+    run_program(w, true);
     on_done(done_ctx, result);
+    run_program(w, false);
 }
 
 /* The faults that any call can meet before it does anything. Returns true if one was answered. */
@@ -862,7 +872,9 @@ static void serve_commit(struct world *w)
     if (status == STATUS_OK || (status == STATUS_UNAVAILABLE && chance_one_in(&w->chance, 2)))
         apply_commit(w);
     clear_waiting(w);
+    run_program(w, true);
     on_committed(done_ctx, status);
+    run_program(w, false);
 }
 
 static void serve(struct world *w)
@@ -939,10 +951,17 @@ void world_pass(struct world *w, struct world_account *a)
     w->lists = w->posts = w->deletes = w->commits = 0;
     memset(a->is_shown, 0, sizeof(a->is_shown));
     world_trace(w, "%s: a pass", a->id);
+    run_program(w, true);
     enum status status =
         pass_new(&opt, a->id, a->is_declared ? &desired : NULL, &a->state, &w->pass);
-    assert(status == STATUS_OK);
-    pass_start(w->pass);
+    if (status == STATUS_OK)
+        pass_start(w->pass);
+    run_program(w, false);
+    if (status != STATUS_OK) {
+        assert(w->on_program != NULL);
+        w->result = (struct pass_result){.end = PASS_FAILED};
+        return;
+    }
     for (unsigned i = 0; !w->has_ended && w->pass != NULL && w->violated == NULL; i++) {
         if (i == 1000) {
             world_violate(w, "bounded", "%s: a pass without end", a->id);

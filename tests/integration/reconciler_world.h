@@ -128,6 +128,10 @@ struct world {
     } waiting;
     unsigned lists, posts, deletes, commits; /* of the pass */
 
+    /* Whether what runs from here on is the program: told at each change. The program may then be
+     * short of memory. NULL: nobody asks, and memory is never short. */
+    void (*on_program)(bool is_running);
+
     const char *only;     /* the only promise that counts; NULL: all do */
     const char *violated; /* a promise; NULL: none yet */
     char detail[512];
