@@ -56,6 +56,11 @@ static void pot_give(struct pot *pot, size_t amount)
     assert(before >= amount);
 }
 
+static bool pot_has_room(const struct pot *pot, size_t amount)
+{
+    return amount <= pot->max - atomic_load_explicit(&pot->taken, memory_order_relaxed);
+}
+
 bool budget_take_request(struct budget *b)
 {
     return pot_take(&b->requests, 1);
@@ -74,6 +79,11 @@ void budget_give_request(struct budget *b)
 void budget_give_bytes(struct budget *b, size_t bytes)
 {
     pot_give(&b->bytes, bytes);
+}
+
+bool budget_has_room(const struct budget *b, size_t requests, size_t bytes)
+{
+    return pot_has_room(&b->requests, requests) && pot_has_room(&b->bytes, bytes);
 }
 
 size_t budget_requests(const struct budget *b)

@@ -23,6 +23,9 @@ bool budget_take_bytes(struct budget *b, size_t bytes);
 void budget_give_request(struct budget *b);
 void budget_give_bytes(struct budget *b, size_t bytes);
 
+/* Whether so much could be taken now. Thread: any, no lock. */
+bool budget_has_room(const struct budget *b, size_t requests, size_t bytes);
+
 /* Taken and not yet given back. */
 size_t budget_requests(const struct budget *b);
 size_t budget_bytes(const struct budget *b);

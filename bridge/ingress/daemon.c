@@ -5,6 +5,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/ingress/loop.h"
+#include "bridge/ingress/room.h"
 
 /* Connections beyond the limit that are cut but not closed yet. */
 static const size_t spare_connections = 64;
@@ -13,70 +14,6 @@ static const size_t spare_connections = 64;
  * read of the body at once. libmicrohttpd (0.9.75, memorypool.c, MHD_pool_reset()) clears all of it
  * after each request. */
 static const size_t connection_pool = 8192;
-
-/* --- room for newcomers ---------------------------------------------------------------------- */
-
-/* Two round trips of the internet: within them nobody is slow. */
-static const int64_t sending_ms = 250;
-
-/* Whoever was answered within the last second sends the next callback soon. */
-static const int64_t lately_ms = 1000;
-
-/* Of the oldest connections of a phase so many are looked at. */
-static const unsigned looks_max = 8;
-
-/* The oldest connection of a phase, if it is neither the newcomer nor younger than that. Only who
- * is slow is not spared for bytes that nobody has read yet: of others they may be a callback. */
-static struct connection *oldest_of(const struct loop *l, enum phase phase,
-                                    const struct connection *newcomer, int64_t age_ms)
-{
-    bool is_slow = phase != PHASE_IDLE && age_ms >= sending_ms;
-    int64_t since_max = clock_mono_ms() - age_ms;
-    struct deadline *d = l->fifos[phase].oldest;
-    for (unsigned i = 0; i < looks_max && d != NULL && d->since_mono_ms <= since_max; i++) {
-        struct connection *c = connection_of_deadline(d);
-        if (c != newcomer && (is_slow || !connection_has_unread(c)))
-            return c;
-        d = d->next;
-    }
-    return NULL;
-}
-
-/* Who has been sending the header, or the body, for longest. */
-static struct connection *slowest_sender(const struct loop *l, const struct connection *newcomer,
-                                         int64_t age_ms)
-{
-    struct connection *header = oldest_of(l, PHASE_HEADER, newcomer, age_ms);
-    struct connection *body = oldest_of(l, PHASE_BODY, newcomer, age_ms);
-    if (header == NULL || body == NULL)
-        return header == NULL ? body : header;
-    return header->deadline.since_mono_ms <= body->deadline.since_mono_ms ? header : body;
-}
-
-/* Whoever is slow to send, a byte now and then or none at all, comes before who has been served and
- * keeps the connection for the next callback; in a flood of newcomers these come before who was
- * served lately. Never what waits for its answer. */
-static struct connection *least_missed(const struct loop *l, const struct connection *newcomer)
-{
-    struct connection *c = slowest_sender(l, newcomer, sending_ms);
-    if (c == NULL)
-        c = oldest_of(l, PHASE_IDLE, newcomer, lately_ms);
-    if (c == NULL)
-        c = slowest_sender(l, newcomer, 0);
-    return c == NULL ? oldest_of(l, PHASE_IDLE, newcomer, 0) : c;
-}
-
-/* One connection too many takes the place of another in its loop: whoever only holds
- * connections open shuts nobody out. At libmicrohttpd's own limit, a little higher and counted by
- * loop, newcomers wait in the backlog without any answer. */
-static void make_room(struct loop *l, const struct connection *newcomer)
-{
-    if (newcomer == NULL || atomic_load(&l->shared->connections) <= l->shared->opt.connections_max)
-        return;
-    struct connection *c = least_missed(l, newcomer);
-    if (c != NULL)
-        connection_cut(c);
-}
 
 /* --- libmicrohttpd's callbacks --------------------------------------------------------------- */
 
@@ -108,7 +45,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&l->shared->connections, 1);
         *socket_context = connection_new(l, mhd);
-        make_room(l, *socket_context);
+        room_for_connection(l, *socket_context);
         return;
     }
     struct connection *c = *socket_context;

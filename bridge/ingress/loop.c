@@ -4,6 +4,7 @@
  *   mailbox ─► request_settle()       what the sink reported
  *   run_held()                        whose route has changed
  *   fifos ───► expire()               whose time has come
+ *   room_keep()                       who is slow while there is no room for others
  *   MHD_run()                         accepts, reads, calls the handler, writes; twice where there
  *                                     are reports: it queues an answer in one run and sends it in
  *                                     the next
@@ -26,6 +27,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/ingress/daemon.h"
+#include "bridge/ingress/room.h"
 #include "bridge/ingress/stopping.h"
 
 /* No turn is later than this after the one before, so that ingress_is_alive() means something. */
@@ -60,13 +62,6 @@ static const int64_t read_out_ms = 200;
 
 /* --- deadlines ------------------------------------------------------------------------------- */
 
-static void refuse(struct connection *c, enum answer answer)
-{
-    request_count(c, answer, "");
-    connection_refuse(c, answer);
-    connection_cut(c);
-}
-
 /* Whether there is a request line, or the part of one that is all that will ever come. */
 static bool has_begun(const struct connection *c)
 {
@@ -83,7 +78,7 @@ static void expire_incomplete(struct connection *c)
     else if (c->phase == PHASE_IDLE || (c->phase == PHASE_HEADER && !has_begun(c)))
         connection_cut(c);
     else
-        refuse(c, c->half_closed ? ANSWER_MALFORMED : ANSWER_TOO_SLOW);
+        request_refuse(c, c->half_closed ? ANSWER_MALFORMED : ANSWER_TOO_SLOW);
 }
 
 /* Returns false when the connection stays where it is for this turn. */
@@ -148,6 +143,7 @@ static void run_deadlines(struct loop *l)
             if (!expire(connection_of_deadline(due)))
                 break;
     }
+    room_keep(l);
     lingering_run(&l->lingering, now);
 }
 

@@ -14,7 +14,9 @@
  *     ▼                       ▼ to publish                 ▼ by, or is suspended)   ▼
  *   ANSWERING ◄──────────── ANSWERING ◄───────────────────────────────────────── ANSWERING
  *
- * One wrong signature too many goes from BODY to DELAYED, and with request_expire to DECIDED.
+ * One wrong signature too many goes from BODY to DELAYED, and with request_expire to DECIDED. Who
+ * does not send all in time, or is slow while others have no room, goes from HEADER or BODY to CUT,
+ * with request_refuse.
  *
  *     │ request_done
  *     ▼
@@ -50,6 +52,7 @@
 #include "bridge/ingress/connection.h"
 #include "bridge/ingress/framing.h"
 #include "bridge/ingress/loop.h"
+#include "bridge/ingress/room.h"
 
 /* So many requests of a loop wait for a secret at once: it comes in a second, and until then each
  * of them keeps its body. Those beyond are told to come again. */
@@ -59,12 +62,15 @@ static const size_t held_max = 64;
  * compiler clears it for each request. */
 #define PATH_SIZE 2048
 
+/* How often a callback is taken up before it is refused for want of room. */
+static const unsigned tries_max = 4;
+
 static void request_check(const struct connection *c)
 {
     const struct request *r = &c->request;
     assert((r->answer == ANSWER_NONE) == (c->phase < PHASE_DELAYED));
     assert(c->phase != PHASE_DELAYED || (r->flight == NULL && !r->admitted && r->counted));
-    assert((c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD) ||
+    assert((c->phase != PHASE_BODY && c->phase != PHASE_PUBLISHING && c->phase != PHASE_HELD) ||
            (r->flight != NULL && r->admitted));
     assert(r->flight == NULL || r->route != NULL);
 }
@@ -214,21 +220,41 @@ static enum answer judge_method(const struct route *route, const char *method)
     return ANSWER_METHOD;
 }
 
-static enum answer admit(struct connection *c, uint64_t content_length)
+static enum status admit_once(struct connection *c, size_t content_length)
 {
     struct request *r = &c->request;
     struct shared *s = c->loop->shared;
-    r->body_len = content_length;
-    if (content_length > s->opt.body_max_bytes)
-        return ANSWER_BODY_TOO_LARGE;
-    r->admitted = budget_take_request(s->budget);
-    if (!r->admitted)
-        return ANSWER_OVERLOADED;
+    if (!budget_take_request(s->budget))
+        return STATUS_BUSY;
+    enum status status =
+        flight_new(c->loop->mailbox, s->budget, s->opt.body_max_bytes, content_length, &r->flight);
+    if (status != STATUS_OK) {
+        budget_give_request(s->budget);
+        return status;
+    }
+    r->flight->waiter = c;
+    r->admitted = true;
     tally_in_flight(s->tally, 1);
-    enum status status = flight_new(c->loop->mailbox, s->budget, s->opt.body_max_bytes,
-                                    (size_t)content_length, &r->flight);
-    if (status == STATUS_OK)
-        r->flight->waiter = c;
+    return STATUS_OK;
+}
+
+/* Whether so much more of the budget may be there now. What the slow gave back another loop may be
+ * faster to take, which is not so every time. */
+static bool may_try_again(const struct connection *c, unsigned tries, size_t requests, size_t bytes)
+{
+    return tries < tries_max && room_for_body(c, requests, bytes);
+}
+
+static enum answer admit(struct connection *c, uint64_t content_length)
+{
+    c->request.body_len = content_length;
+    if (content_length > c->loop->shared->opt.body_max_bytes)
+        return ANSWER_BODY_TOO_LARGE;
+    enum status status;
+    unsigned tries = 0;
+    do
+        status = admit_once(c, (size_t)content_length);
+    while (status == STATUS_BUSY && may_try_again(c, ++tries, 1, (size_t)content_length));
     return status == STATUS_BUSY ? ANSWER_OVERLOADED : answer_of_status(status);
 }
 
@@ -280,7 +306,11 @@ static enum answer answer_of_append(enum status status)
 bool request_gather(struct connection *c, struct bytes piece)
 {
     struct request *r = &c->request;
-    enum status status = flight_append(r->flight, piece);
+    enum status status;
+    unsigned tries = 0;
+    do
+        status = flight_append(r->flight, piece);
+    while (status == STATUS_BUSY && may_try_again(c, ++tries, 0, piece.len));
     c->loop->has_gathered = true;
     if (status == STATUS_OK) {
         if (c->half_closed)
@@ -539,6 +569,16 @@ bool request_expire(struct connection *c)
 bool request_reply(struct connection *c)
 {
     return queue_answer(c, NULL);
+}
+
+/* What waits for a report, or for a secret, is not refused: it is decided. */
+void request_refuse(struct connection *c, enum answer answer)
+{
+    assert(c->phase <= PHASE_BODY);
+    request_count(c, answer, "");
+    connection_refuse(c, answer);
+    connection_cut(c);
+    let_go_of_callback(c);
 }
 
 void request_done(struct connection *c)

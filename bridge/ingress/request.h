@@ -51,6 +51,10 @@ void request_settle(struct flight *f);
  */
 bool request_expire(struct connection *c);
 
+/* It is not complete and will not be: answers at once, gives back what it took, and ends the
+ * connection. */
+void request_refuse(struct connection *c, enum answer answer);
+
 /* Counts and logs its answer; path is NULL or, while there is no route, what it asked for. */
 void request_count(struct connection *c, enum answer answer, const char *path);
 

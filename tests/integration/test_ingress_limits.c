@@ -182,24 +182,25 @@ static void bodies_take_no_more_bytes_than_the_budget_has(void **state)
     f.opt.deadline_ms = 200;
     f.sink.holds = true;
     ingress_fixture_start(&f);
-    /* announced: refused before the body is read */
+    static char chunk[60020];
+    int len = snprintf(chunk, sizeof(chunk), "%x\r\n%060000d\r\n", 60000, 0);
+    /* What was received whole gives way to nobody. */
     int first = client_connect(f.port);
     assert_true(client_send_text(first, SIGNED "Content-Length: 60000\r\n\r\n"));
-    await_in_flight(1);
+    assert_true(client_send(first, chunk + 6, 60000));
+    fake_sink_await(&f.sink, 1);
+    /* announced: refused before the body is read */
     struct reply reply = client_exchange(f.port, SIGNED "Content-Length: 60000\r\n\r\n",
                                          sizeof(SIGNED "Content-Length: 60000\r\n\r\n") - 1);
     assert_int_equal(reply.code, 503);
     assert_non_null(strstr(reply.head, "Retry-After: 1\r\n"));
     /* chunked: refused where it grows beyond */
-    static char chunk[60020];
-    int len = snprintf(chunk, sizeof(chunk), "%x\r\n%060000d\r\n", 60000, 0);
     int second = client_connect(f.port);
     assert_true(client_send_text(second, SIGNED "Transfer-Encoding: chunked\r\n\r\n"));
     (void)client_send(second, chunk, (size_t)len);
     assert_int_equal(client_read(second).code, 503);
     close(second);
     /* A body that the sink still holds counts, though its callback was answered. */
-    assert_true(client_send(first, chunk + 6, 60000));
     assert_int_equal(client_read(first).code, 503);
     assert_int_equal(f.sink.taken, 1);
     close(first);
@@ -289,6 +290,85 @@ static void slow_senders_make_room_before_who_was_served_and_is_idle(void **stat
     close_all(slow, 15);
     close_all(newcomers, 8);
     close(served);
+}
+
+/* Whether the other side has said something, or has closed. */
+static bool has_news(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+#define SLOW_BODY SIGNED "Content-Length: 262144\r\n\r\n{"
+
+/* There is room for 256 of them; whoever is cut comes again at once. */
+static void slow_bodies_make_room_for_newcomers(void **state)
+{
+    (void)state;
+    enum { SLOW = 300, ROUNDS = 900 };
+    f.opt.body_max_bytes = 262144;
+    f.opt.body_timeout_ms = 60000;
+    ingress_fixture_start(&f);
+    int fds[SLOW];
+    size_t cut = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        int *fd = &fds[round % SLOW];
+        bool is_cut = round >= SLOW && has_news(*fd);
+        if (is_cut) {
+            unsigned code = client_read(*fd).code;
+            assert_true(code == 408 || code == 503);
+            close(*fd);
+            cut++;
+        }
+        if (is_cut || round < SLOW)
+            open_slow(fd, 1, SLOW_BODY);
+        assert_int_equal(client_post(f.port, ACTIVE_PATH, BODY).code, 200);
+    }
+    assert_true(cut >= SLOW - 256);
+    assert_int_equal(f.sink.taken, ROUNDS);
+    close_all(fds, SLOW);
+}
+
+static void
+a_slow_body_makes_room_before_somebody_needs_it_and_one_in_custody_does_not(void **state)
+{
+    (void)state;
+    f.opt.in_flight_max_bytes = 60022;
+    f.opt.body_timeout_ms = f.opt.deadline_ms = 60000;
+    f.sink.holds = true;
+    ingress_fixture_start(&f);
+    int whole = client_connect(f.port), slow = client_connect(f.port);
+    assert_true(client_send_text(whole, REQUEST));
+    fake_sink_await(&f.sink, 1);
+    assert_true(client_send_text(slow, SIGNED "Content-Length: 60000\r\n\r\n{"));
+    assert_int_equal(client_read(slow).code, 408);
+    close(slow);
+    await_in_flight(1);
+    fake_sink_report(&f.sink, STATUS_OK);
+    assert_int_equal(client_read(whole).code, 200);
+    close(whole);
+}
+
+/* At 58 bytes a millisecond 800,000 of them are enough for 13 s. */
+static void a_large_body_that_comes_fast_does_not_give_way_to_newcomers(void **state)
+{
+    (void)state;
+    enum { SLOW = 100, LEN = 900000, AT_FIRST = 800000 };
+    static char body[LEN];
+    memset(body, '1', sizeof(body));
+    f.opt.body_max_bytes = LEN;
+    f.opt.body_timeout_ms = 60000;
+    ingress_fixture_start(&f);
+    int large = client_connect(f.port), slow[SLOW];
+    assert_true(client_send_text(large, SIGNED "Content-Length: 900000\r\n\r\n"));
+    assert_true(client_send(large, body, AT_FIRST));
+    open_slow(slow, SLOW, SIGNED "Content-Length: 900000\r\n\r\n1");
+    for (size_t i = 0; i < SLOW; i++)
+        assert_int_equal(client_post(f.port, ACTIVE_PATH, BODY).code, 200);
+    assert_true(client_send(large, body + AT_FIRST, LEN - AT_FIRST));
+    assert_int_equal(client_read(large).code, 200);
+    close_all(slow, SLOW);
+    close(large);
 }
 
 /* --- many connections ------------------------------------------------------------------------ */
@@ -543,6 +623,9 @@ int main(void)
         T(bodies_take_no_more_bytes_than_the_budget_has),
         T(silent_connections_make_room_for_newcomers),
         T(slow_senders_make_room_for_newcomers),
+        T(slow_bodies_make_room_for_newcomers),
+        T(a_slow_body_makes_room_before_somebody_needs_it_and_one_in_custody_does_not),
+        T(a_large_body_that_comes_fast_does_not_give_way_to_newcomers),
         T(slow_senders_make_room_before_who_was_served_and_is_idle),
         T(lock_step_connections_never_stall),
         T(two_thousand_idle_connections_do_not_slow_genuine_traffic),

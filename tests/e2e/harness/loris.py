@@ -29,7 +29,7 @@ def beginnings(path):
     """What each kind begins with, and the byte that goes on for ever."""
     head = f"POST {path} HTTP/1.1\r\nHost: bridge\r\n"
     signed = f"{head}Content-Type: application/json\r\n{SIGNATURE_HEADER}: {'0' * 64}\r\n"
-    return [(b"", b""), (b"POST /in/", b"a"), (head.encode() + b"X-A: ", b"a"), (f"{signed}Content-Length: 4096\r\n\r\n{{".encode(), b" "),
+    return [(b"", b""), (b"POST /in/", b"a"), (head.encode() + b"X-A: ", b"a"), (f"{signed}Content-Length: 262144\r\n\r\n{{".encode(), b" "),
             (f"{signed}Transfer-Encoding: chunked\r\n\r\n".encode(), b"1\r\n \r\n")]
 
 

@@ -29,6 +29,23 @@ static void no_more_is_taken_than_there_is(void **state)
     budget_unref(b);
 }
 
+static void there_is_room_for_what_could_be_taken(void **state)
+{
+    (void)state;
+    struct budget *b = NULL;
+    assert_int_equal(budget_new(2, 100, &b), STATUS_OK);
+    assert_true(budget_has_room(b, 2, 100));
+    assert_false(budget_has_room(b, 3, 0));
+    assert_false(budget_has_room(b, 0, 101));
+    assert_true(budget_take_request(b));
+    assert_true(budget_take_bytes(b, 60));
+    assert_true(budget_has_room(b, 1, 40));
+    assert_false(budget_has_room(b, 2, 40));
+    assert_false(budget_has_room(b, 1, 41));
+    assert_false(budget_has_room(b, 0, SIZE_MAX));
+    budget_unref(b);
+}
+
 static void *take_and_give(void *ctx)
 {
     size_t failed = 0;
@@ -61,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_more_is_taken_than_there_is),
+        cmocka_unit_test(there_is_room_for_what_could_be_taken),
         cmocka_unit_test(threads_leave_it_as_they_found_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
