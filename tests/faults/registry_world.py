@@ -14,6 +14,7 @@ from harness.reconciler import PUBLIC_URL, World, account
 from harness.registry import KeyFile
 from harness.sender import Load, post
 
+from faults.player import hit_process
 from faults.schedule import KEYS, PROVIDER, RECONCILER, TENANT
 from faults.world import ACCOUNTS, IngressWorld
 
@@ -59,7 +60,7 @@ class RegistryWorld(IngressWorld):
         self.failing = None  # how, see FAULTS
         names = [*ACCOUNTS, *RESTLESS]
         self.tenants = World(self.kafka.cluster, self.maesn, f"s{self.seed}", [account(n, SYSTEM, INVOICES) for n in names],
-                             {**SETTINGS, "kafka": {"brokers": self.kafka.cluster.linked_bootstrap}})
+                             {**SETTINGS, "kafka": self._kafka_settings()})
         configs = [self.tenants.config, *(self.tenants._config(self.tenants.accounts, self.tenants.more_settings)
                                           for _ in range(1, RECONCILERS))]
         self.reconcilers = [Bridge(config, command=("reconciler",)) for config in configs]
@@ -104,19 +105,11 @@ class RegistryWorld(IngressWorld):
 
     def _hit_reconciler(self, what, number):
         reconciler = self.reconcilers[number - 1]
-        if what == "freeze":
-            reconciler.signal(signal.SIGSTOP)
-            return lambda: reconciler.signal(signal.SIGCONT)
-        assert reconciler.process.poll() is None, f"it exited with {reconciler.process.returncode}, unasked: {reconciler.tail()}"
-        if what == "kill":
-            reconciler.kill()
-        else:
-            assert reconciler.stop() == 0, reconciler.tail()
 
         def start():
             reconciler.spawn()
             wait.until(lambda: reconciler.admin("/livez")[0] == 200, 120, "the reconciler lives again")
-        return start
+        return hit_process(reconciler, what, start)
 
     def _hit_provider(self, what, _):
         self.failing = what
