@@ -25,6 +25,8 @@ OF_FILES = ("broken", "changed", "rotated")
 # What the provider does to a part of the requests: it fails, before or after it did what was asked for; it goes away in the middle; it
 # has too much to do; it is late; its lists are no lists.
 OF_PROVIDERS = ("errors", "resets", "limits", "stalls", "lies")
+# With the same part it answers that they are wrong, or not allowed: until somebody has seen to it, and then the account has another key.
+OF_PROVIDERS += ("400", "401", "403", "404", "405")
 # Of one account: a subscription is to be replaced; one is deleted at the provider; one is made twice there.
 OF_TENANTS = ("rotated", "gone", "twice")
 # Of one broker of a mock cluster: nobody can connect; it does what it is asked to and answers a little later, or too late; what it led
