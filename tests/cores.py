@@ -25,7 +25,7 @@ CORES = {
     ),
     "plan": Core(
         ("bridge/reconciler/plan*.c",),
-        ("unit/reconciler/*", "integration/reconciler_model"),
+        ("unit/reconciler/*",),
     ),
     "spool": Core(
         ("bridge/spool/spool*.c", "bridge/spool/drain.c", "bridge/spool/backlog.c"),
