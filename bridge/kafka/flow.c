@@ -57,6 +57,9 @@ static void learn_topic(struct flow *f, const struct rd_kafka_metadata_topic *me
         return; /* it passes: a topic being made, a leader being elected */
     }
     topic->missing = false;
+    /* It has its handle, unless that failed when it was added: it is not known before. */
+    if (instance_add_topic(f->current, topic->index, topic->name) != STATUS_OK)
+        return;
     if (topic_set_partitions(topic, metadata->partition_cnt) != STATUS_OK)
         return;
     for (int i = 0; i < metadata->partition_cnt; i++) {

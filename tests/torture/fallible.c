@@ -8,6 +8,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <jansson.h>
+#include <librdkafka/rdkafka.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <openssl/evp.h>
@@ -221,4 +222,39 @@ int torture_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *ret)
     memset(ret, 0, sizeof(*ret));
     parser->error = YAML_MEMORY_ERROR;
     return 0;
+}
+
+rd_kafka_conf_res_t torture_rd_kafka_conf_set(rd_kafka_conf_t *conf, const char *name,
+                                              const char *value, char *why, size_t why_size);
+rd_kafka_t *torture_rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *why,
+                                 size_t why_size);
+rd_kafka_error_t *torture_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *parts,
+                                             size_t len);
+
+rd_kafka_conf_res_t torture_rd_kafka_conf_set(rd_kafka_conf_t *conf, const char *name,
+                                              const char *value, char *why, size_t why_size)
+{
+    if (FAILING("rd_kafka_conf_set", WAY(RD_KAFKA_CONF_INVALID, 0)) == NULL)
+        return rd_kafka_conf_set(conf, name, value, why, why_size);
+    snprintf(why, why_size, "tortured");
+    return RD_KAFKA_CONF_INVALID;
+}
+
+/* The configuration stays the caller's. */
+rd_kafka_t *torture_rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *why,
+                                 size_t why_size)
+{
+    if (FAILING("rd_kafka_new", WAY(0, EAGAIN)) == NULL)
+        return rd_kafka_new(type, conf, why, why_size);
+    snprintf(why, why_size, "tortured");
+    return NULL;
+}
+
+rd_kafka_error_t *torture_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *parts, size_t len)
+{
+    const struct way *way =
+        FAILING("rd_kafka_produceva",
+                WAY(RD_KAFKA_RESP_ERR__QUEUE_FULL, 0) WAY(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 0));
+    return way == NULL ? rd_kafka_produceva(rk, parts, len)
+                       : rd_kafka_error_new((rd_kafka_resp_err_t)way->value, "tortured");
 }
