@@ -126,7 +126,7 @@ static void step_for_ending(struct plan_view *v, const struct route_record *r,
                             const struct route_record *after, enum plan_reason reason,
                             const struct sighting *seen)
 {
-    if (plan_view_is_held_elsewhere(v, seen->id, &r->url) ||
+    if (plan_view_is_held(v, seen->id) ||
         (v->wanted != NULL && v->keeper == NULL && !plan_view_is_useless(r)))
         add_wait(v, r, REASON_NO_REPLACEMENT, after, 0);
     else if (!plan_view_is_useless(r) && v->in->now_unix_ms < overlap_end(v, after))

@@ -36,7 +36,7 @@ static void step_for_duplicate(struct plan_view *v, const struct route_record *r
                                const struct sighting *seen)
 {
     struct plan_step *own = plan_step_find(v, &r->url);
-    if (own == NULL || plan_view_is_held_elsewhere(v, seen->id, &r->url))
+    if (own == NULL || plan_view_is_held(v, seen->id))
         return;
     bool own_is_alive = r->state == ROUTE_ACTIVE && plan_view_seen_of(v, r) != NULL;
     bool own_goes = r->state != ROUTE_ACTIVE && own->action == PLAN_DELETE;

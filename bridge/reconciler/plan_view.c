@@ -64,16 +64,12 @@ enum plan_reason plan_view_misfit(const struct plan_view *v, const struct route_
     return REASON_FINE;
 }
 
-bool plan_view_is_held_elsewhere(const struct plan_view *v, const char *id,
-                                 const struct callback_url *but)
+bool plan_view_is_held(const struct plan_view *v, const char *id)
 {
     const struct account_state *state = v->in->state;
     for (size_t i = 0; i < state->routes_len; i++) {
         const struct route_record *r = state->routes[i].record;
-        if (r->state != ROUTE_ACTIVE || r->provider_id == NULL || strcmp(r->provider_id, id) != 0)
-            continue;
-        if (r->url.generation_unix_ms != but->generation_unix_ms ||
-            !specification_equal(&r->url.specification, &but->specification))
+        if (r->state == ROUTE_ACTIVE && r->provider_id != NULL && strcmp(r->provider_id, id) == 0)
             return true;
     }
     return false;
@@ -81,17 +77,16 @@ bool plan_view_is_held_elsewhere(const struct plan_view *v, const char *id,
 
 bool plan_view_orphan_may_go(const struct plan_view *v, const struct sighting *seen)
 {
-    if (plan_view_is_held_elsewhere(v, seen->id, &seen->url))
+    if (plan_view_is_held(v, seen->id))
         return false;
     bool is_refused = v->setback != NULL && v->setback->is_refused;
     return v->wanted == NULL || v->keeper != NULL || is_refused || seen != v->newest_orphan;
 }
 
-/* Retiring because it was not wanted, and wanted again before it was deleted. */
+/* Of a retiring one: whether it was not wanted, and is wanted again before it was deleted. */
 static bool is_wanted_again(const struct plan_view *v, const struct route_record *r)
 {
-    return r->state == ROUTE_RETIRING && r->undesired_since_unix_ms != 0 && v->wanted != NULL &&
-           plan_view_seen_of(v, r) != NULL;
+    return r->undesired_since_unix_ms != 0 && v->wanted != NULL && plan_view_seen_of(v, r) != NULL;
 }
 
 static void look_at_candidate(struct plan_view *v, const struct held_route *held)
@@ -109,7 +104,7 @@ static void look_at_candidate(struct plan_view *v, const struct held_route *held
         v->keeper != NULL && plan_view_misfit(v, v->keeper->record, v->keeper_seen) == REASON_FINE;
     bool is_newer =
         v->keeper == NULL || v->keeper->record->url.generation_unix_ms < r->url.generation_unix_ms;
-    if (fits == keeper_fits ? is_newer : (fits || v->keeper == NULL)) {
+    if (fits == keeper_fits ? is_newer : fits) {
         v->keeper = held;
         v->keeper_seen = seen;
     }

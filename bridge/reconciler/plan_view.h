@@ -47,10 +47,9 @@ bool plan_view_is_believed_missing(const struct plan_view *v, const struct route
 enum plan_reason plan_view_misfit(const struct plan_view *v, const struct route_record *r,
                                   const struct sighting *seen);
 
-/* Whether an active route, other than this one, holds the id: a provider that merges POSTs answers
- * the same id again, and a DELETE would end both. */
-bool plan_view_is_held_elsewhere(const struct plan_view *v, const char *id,
-                                 const struct callback_url *but);
+/* Whether an active route holds the id: a provider that merges POSTs answers the same id again, and
+ * a DELETE of what has the id elsewhere would end both. */
+bool plan_view_is_held(const struct plan_view *v, const char *id);
 
 /* Whether an orphan may go: what could take its place is there, or nothing is to; of several, the
  * newest is enough to wait with. */

@@ -116,6 +116,11 @@ struct drain {
     struct refused_topic refused[REFUSED_TOPICS];
 };
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The lock is held. */
 static void drain_check(const struct drain *d)
 {
@@ -342,9 +347,9 @@ static void block(struct drain *d, const struct batch *b, enum status status, in
     struct class *class = &d->classes[b->class];
     if (status == STATUS_REFUSED)
         class->refused = note_refused(d, b->records[0].topic, now_mono_ms);
+    int64_t first = b->sequences[0];
     d->blocked_len += class->blocked_at == 0;
-    if (class->blocked_at == 0 || b->sequences[0] < class->blocked_at)
-        class->blocked_at = b->sequences[0];
+    class->blocked_at = class->blocked_at == 0 ? first : earlier(class->blocked_at, first);
     gauge_set(d->blocked, (double)d->blocked_len);
 }
 
@@ -462,11 +467,6 @@ static bool delete_done(struct drain *d)
 
 /* --- the turn -----------------------------------------------------------------------------------
  */
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* What was read and not sent is read again. */
 static void give_back_page(struct drain *d)

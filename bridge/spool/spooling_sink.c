@@ -385,7 +385,7 @@ static enum status pass_directly(struct passage *p, int64_t now_mono_ms)
     pthread_mutex_lock(&s->lock);
     if (status != STATUS_OK) {
         p->attempt_state = ATTEMPT_NONE;
-    } else if (p->attempt_state == ATTEMPT_OUT && p->storing_state == STORING_NOT) {
+    } else if (p->attempt_state == ATTEMPT_OUT) { /* nobody stores it before it is in the list */
         list_insert(&s->soft, p, soft_mono_ms(p, now_mono_ms));
         sooner = is_sooner(s, p->at_mono_ms);
     }

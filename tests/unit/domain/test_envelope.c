@@ -318,9 +318,16 @@ static void a_delivery_id_is_the_event_id_if_it_is_text(void **state)
     const struct {
         const char *delivery_id;
         bool is_taken;
-    } rows[] = {{"e3b0c442-98fc", true}, {"~!\"", true},      {id128, true},
-                {id129, false},          {"", false},         {"a b", false},
-                {"a\t", false},          {"\xc3\xa9", false}, {NULL, false}};
+    } rows[] = {{"e3b0c442-98fc", true},
+                {"~!\"", true},
+                {id128, true},
+                {id129, false},
+                {"", false},
+                {"a b", false},
+                {"a\t", false},
+                {"a\x7f", false},
+                {"\xc3\xa9", false},
+                {NULL, false}};
     CLEANUP(letter_done) struct letter l;
     letter_init(&l);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -491,6 +498,7 @@ static void a_path_is_kept_without_its_token(void **state)
     } rows[] = {
         {"/in/maesn/a/invoice/all/1767323045000-" TOKEN, "/in/maesn/a/invoice/all/1767323045000"},
         {"/in/maesn/a/by-hand", "/in/maesn/a/by-hand"},
+        {"by-hand", "by-hand"}, /* no path */
         {"/in/a-" TOKEN "/x", "/in/a-" TOKEN "/x"},
         {"/in/maesn/1-" TOKEN "3", "/in/maesn/1-" TOKEN "3"}, /* 27 characters */
         {"/in/maesn/1-abcdefghijklmnopqrstuvwxy1", "/in/maesn/1-abcdefghijklmnopqrstuvwxy1"},

@@ -13,6 +13,7 @@
 #include "bridge/providers/moneybird/moneybird.h"
 #include "tests/support/alloc_fail.h"
 #include "tests/support/callbacks.h"
+#include "tests/support/openssl_alloc.h"
 
 DEFINE_CLEANUP(struct arena *, arena_free)
 
@@ -81,7 +82,7 @@ static void an_arena_of_any_size_is_enough_or_not(void **state)
         CLEANUP(callbacks_done) struct callbacks c = {0};
         const struct route *r = callbacks_route(&c, both[i], "moneybird", NULL, NULL, "token");
         enum status status = STATUS_NOMEM;
-        for (size_t max = 0; status != STATUS_OK && max < 65536; max += 8) {
+        for (size_t max = 0; status != STATUS_OK && max < 65536; max++) {
             CLEANUP(arena_free_scoped) struct arena *a = arena_new(max);
             struct record *records;
             status = process(both[i], r, a, &records);
@@ -105,6 +106,31 @@ static void a_verification_without_memory_judges_nothing(void **state)
         failed = alloc_fail_end();
         assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
         assert_int_equal(verification, failed ? VERIFICATION_BAD : VERIFICATION_TOKEN);
+    }
+}
+
+/* Of both secrets, and in OpenSSL as well. */
+static void a_signature_without_memory_is_not_judged(void **state)
+{
+    (void)state;
+#define OTHER "079c90819c7292eec9df0b1552a8ded94836bca3202c7dd59dbcb482b88b1cd0"
+    static const char *const signatures[] = {OTHER, "t=1767323045,v1=" OTHER};
+    for (size_t i = 0; i < 2; i++) {
+        struct callback cb = {.body = BYTES_LITERAL("{}"), .signature = signatures[i]};
+        bool failed = true;
+        long n = 0;
+        for (; failed; n++) {
+            CLEANUP(callbacks_done) struct callbacks c = {0};
+            const struct route *r =
+                callbacks_route(&c, both[i], "moneybird", "current", "previous", NULL);
+            enum verification verification = VERIFICATION_CURRENT;
+            alloc_fail_at(n);
+            enum status status = both[i]->verify(r, &cb, &no_check, &verification);
+            failed = alloc_fail_end();
+            assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
+            assert_int_equal(verification, failed ? VERIFICATION_CURRENT : VERIFICATION_BAD);
+        }
+        assert_true(n > 5);
     }
 }
 
@@ -144,15 +170,20 @@ static void the_bound_of_the_arena_holds_for_the_worst_bodies(void **state)
 static int start(void **state)
 {
     (void)state;
-    return crypto_start() == STATUS_OK ? 0 : -1;
+    uint8_t random[1]; /* the first ones take memory that OpenSSL can do without */
+    bool has_started = openssl_alloc_start() && crypto_start() == STATUS_OK &&
+                       crypto_random(random, sizeof(random)) == STATUS_OK;
+    return has_started ? 0 : -1;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* First: an arena that is kept needs no memory. */
+        cmocka_unit_test(a_verification_without_memory_judges_nothing),
         cmocka_unit_test(a_failed_allocation_is_told_and_nothing_else),
         cmocka_unit_test(an_arena_of_any_size_is_enough_or_not),
-        cmocka_unit_test(a_verification_without_memory_judges_nothing),
+        cmocka_unit_test(a_signature_without_memory_is_not_judged),
         cmocka_unit_test(the_bound_of_the_arena_holds_for_the_worst_bodies),
     };
     return cmocka_run_group_tests(tests, start, NULL);

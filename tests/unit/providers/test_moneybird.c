@@ -17,6 +17,9 @@
 #define SIGNATURE "4a994c35d8c66d55eae26605110c81fdc034a881873c86922bc2051bb4376edc"
 #define OTHER "079c90819c7292eec9df0b1552a8ded94836bca3202c7dd59dbcb482b88b1cd0"
 
+#define TWO_OTHERS ",v1=" OTHER ",v1=" OTHER
+#define SEVEN_OTHERS TWO_OTHERS TWO_OTHERS TWO_OTHERS ",v1=" OTHER
+
 static const struct provider_options five_minutes = {.signature_tolerance_ms = 300000};
 
 static enum verification verify(const struct route *r, struct bytes body, const char *signature,
@@ -63,7 +66,11 @@ static void a_signature_header_is_a_list_of_schemes(void **state)
         {"v1=" SIGNATURE ",t=1767323045", 0, VERIFICATION_CURRENT},
         {"t=1767323045 ,\tv1=" SIGNATURE " ", 0, VERIFICATION_CURRENT},
         {"v0=x,t=1767323045,v2=" OTHER ",v1=" SIGNATURE ",", 0, VERIFICATION_CURRENT},
+        {"t=1767323045,v1=" SIGNATURE "\t", 0, VERIFICATION_CURRENT},
         {"t=1767323045,v1=abc,v1=" SIGNATURE, 0, VERIFICATION_CURRENT},
+        /* eight signatures are looked at, and no ninth */
+        {"t=1767323045" SEVEN_OTHERS ",v1=" SIGNATURE, 0, VERIFICATION_CURRENT},
+        {"t=1767323045" SEVEN_OTHERS ",v1=" OTHER ",v1=" SIGNATURE, 0, VERIFICATION_BAD},
         /* the edges of the tolerance, in both directions */
         {"t=1767323045,v1=" SIGNATURE, 300, VERIFICATION_CURRENT},
         {"t=1767323045,v1=" SIGNATURE, 301, VERIFICATION_STALE},
@@ -110,6 +117,21 @@ static void a_tolerance_of_zero_checks_no_time(void **state)
     assert_int_equal(verify(r, vector_bytes(&c, "moneybird/contact-created.body"),
                             "t=1767323045,v1=" SIGNATURE, 2 * SIGNED_AT, &no_check),
                      VERIFICATION_CURRENT);
+}
+
+static void a_previous_secret_alone_is_one_that_is_known(void **state)
+{
+    (void)state;
+    CLEANUP(callbacks_done) struct callbacks c = {0};
+    callbacks_reset(&c, 65536);
+    const struct route *r = callbacks_route(&c, &moneybird, "moneybird", NULL,
+                                            vector_text(&c, "moneybird/secret"), "token");
+    assert_int_equal(verify(r, vector_bytes(&c, "moneybird/contact-created.body"),
+                            "t=1767323045,v1=" SIGNATURE, SIGNED_AT, &five_minutes),
+                     VERIFICATION_PREVIOUS);
+    assert_int_equal(
+        verify(r, BYTES_LITERAL("{\"webhook_token\":\"token\"}"), NULL, SIGNED_AT, &five_minutes),
+        VERIFICATION_MISSING);
 }
 
 static void the_token_verifies_only_where_no_secret_is_known(void **state)
@@ -293,6 +315,7 @@ int main(void)
         cmocka_unit_test(the_vectors_verify),
         cmocka_unit_test(a_signature_header_is_a_list_of_schemes),
         cmocka_unit_test(a_tolerance_of_zero_checks_no_time),
+        cmocka_unit_test(a_previous_secret_alone_is_one_that_is_known),
         cmocka_unit_test(the_token_verifies_only_where_no_secret_is_known),
         cmocka_unit_test(a_push_becomes_a_thin_unified_event),
         cmocka_unit_test(a_dead_letter_holds_no_token),

@@ -416,6 +416,10 @@ static void a_native_webhook_has_the_set_of_events_that_is_wanted(void **state)
     expect(f, "keep invoice -3600000: as it should be\n"
               "create invoice -0: the set of events has changed [pending]\n");
 
+    f->wanted[0].enabled_events_len = 0; /* no set is wanted: any is as good */
+    expect(f, "keep invoice -3600000: as it should be\n");
+
+    f->wanted[0].enabled_events_len = 2;
     seen->enabled_events = two;
     seen->is_deactivated = true;
     expect(f, "activate invoice -3600000 a: the provider has deactivated it [active]\n");
@@ -482,6 +486,10 @@ static void a_rotation_replaces_what_was_made_before_it(void **state)
     f->in.rotations[0].resource = "invoice";
     expect(f, "keep invoice -3600000: as it should be\n"
               "create invoice -0: a rotation was asked for [pending]\n");
+    f->in.rotations[0].resource = NULL; /* of all resources */
+    expect(f, "keep invoice -3600000: as it should be\n"
+              "create invoice -0: a rotation was asked for [pending]\n");
+    f->in.rotations[0].resource = "invoice";
     f->in.rotations[1] = f->in.rotations[0]; /* the one before it counts as well */
     f->in.rotations[0].resource = "customer";
     expect(f, "keep invoice -3600000: as it should be\n"
@@ -516,6 +524,126 @@ static void what_is_lost_again_and_again_is_replaced_more_and_more_slowly(void *
         hold(f, &r);
     }
     expect(f, "wait invoice: waiting after a failure until +110000\n");
+}
+
+static void what_is_lost_for_the_tenth_time_is_replaced_after_an_hour(void **state)
+{
+    struct fixture *f = *state;
+    for (int64_t i = 1; i <= 10; i++) {
+        struct route_record r = route(i * 10 * SECOND, ROUTE_RETIRED, "a");
+        r.gone_after_unix_ms = NOW + DAY;
+        hold(f, &r);
+    }
+    expect(f, "wait invoice: waiting after a failure until +3590000\n");
+}
+
+static void a_setback_of_a_clock_that_was_ahead_is_over(void **state)
+{
+    struct fixture *f = *state;
+    const struct diag reason = {"it failed"};
+    const struct specification *s = &f->wanted[0].specification;
+    assert_int_equal(account_state_fail(&f->state, s, NOW + DAY, 30 * SECOND, false, &reason),
+                     STATUS_OK);
+    expect(f, "create invoice -0: wanted, and not there [pending]\n");
+}
+
+static void a_deletion_under_way_is_withheld_like_one_that_was_not_begun(void **state)
+{
+    struct fixture *f = *state;
+    f->desired.wanted_len = 0;
+    struct route_record r = route(HOUR, ROUTE_RETIRING, "a");
+    r.undesired_since_unix_ms = NOW - HOUR;
+    r.delete_after_unix_ms = NOW - SECOND;
+    hold(f, &r);
+    see(f, HOUR, "a");
+    expect(f, "delete invoice -3600000 a: not wanted any more\n");
+
+    f->in.withholds_deletes = true;
+    expect(f, "withhold invoice -3600000: not wanted any more\n");
+
+    f->options.policy = POLICY_UPSERT_ONLY;
+    expect(f, "leave invoice -3600000: not wanted any more\n");
+}
+
+static void a_route_with_a_token_alone_is_replaced_like_one_with_a_secret(void **state)
+{
+    struct fixture *f = *state;
+    struct route_record old = route(HOUR, ROUTE_RETIRING, "a");
+    old.secret = NULL;
+    old.token = "token";
+    old.delete_after_unix_ms = NOW - SECOND;
+    hold(f, &old);
+    see(f, HOUR, "a");
+    have(f, 10 * SECOND, "b");
+    expect(f, "wait invoice -3600000: waiting for the end of the overlap until +50000\n"
+              "keep invoice -10000: as it should be\n");
+}
+
+static void an_id_of_another_route_on_this_ones_url_is_no_duplicate(void **state)
+{
+    struct fixture *f = *state;
+    have(f, HOUR, "a");
+    see(f, HOUR, "b");
+    have(f, 600 * SECOND, "b");
+    expect(f, "retire invoice -3600000: replaced by a newer one until +60000 [retiring]\n"
+              "keep invoice -600000: as it should be\n");
+}
+
+/* A provider that merges POSTs may name both by one id. */
+static void an_id_of_another_specification_is_no_duplicate_either(void **state)
+{
+    struct fixture *f = *state;
+    f->desired.wanted_len = 2;
+    struct route_record other = route(HOUR, ROUTE_ACTIVE, "a");
+    specify(&other.url.specification, "CUSTOMER");
+    hold(f, &other);
+    specify(&see(f, HOUR, "a")->url.specification, "CUSTOMER");
+    have(f, HOUR, "c");
+    see(f, HOUR, "a");
+    expect(f, "keep customer -3600000: as it should be\n"
+              "keep invoice -3600000: as it should be\n");
+}
+
+/* A registry that somebody wrote by hand: it plans as if the id were any. */
+static void a_route_without_an_id_is_whatever_has_its_url(void **state)
+{
+    struct fixture *f = *state;
+    struct route_record r = route(HOUR, ROUTE_ACTIVE, NULL);
+    hold(f, &r);
+    see(f, HOUR, "a");
+    see(f, HOUR, "b");
+    expect(f, "keep invoice -3600000: as it should be [active]\n"
+              "delete invoice -3600000 b: another subscription has the same URL\n");
+}
+
+/* Likewise: what was never made has an id, and another subscription its URL. */
+static void a_duplicate_of_what_is_left_alone_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct route_record r = route(60 * SECOND, ROUTE_PENDING, "a");
+    r.gone_after_unix_ms = NOW + 540 * SECOND;
+    r.missing_since_unix_ms = NOW - 30 * SECOND;
+    hold(f, &r);
+    see(f, 60 * SECOND, "b");
+    expect(f, "create invoice -0: the one that is there has no known secret [pending]\n");
+}
+
+static void an_arena_of_any_size_is_enough_for_a_plan_or_not(void **state)
+{
+    struct fixture *f = *state;
+    have(f, HOUR, "a");
+    enum status status = STATUS_NOMEM;
+    size_t max = 0;
+    for (; status != STATUS_OK && max < 65536; max++) {
+        struct arena *a = arena_new(max);
+        assert_non_null(a);
+        struct plan plan = {.len = 7};
+        status = plan_make(&f->in, a, &plan);
+        assert_true(status == STATUS_OK ? plan.len == 1 : status == STATUS_NOMEM && plan.len == 7);
+        arena_free(a);
+    }
+    assert_int_equal(status, STATUS_OK);
+    assert_true(max > sizeof(struct plan_step));
 }
 
 static void waiting_for_an_overlap_is_no_difference(void **state)
@@ -571,6 +699,15 @@ int main(void)
         T(a_rotation_replaces_what_was_made_before_it),
         T(after_failures_creation_waits),
         T(what_is_lost_again_and_again_is_replaced_more_and_more_slowly),
+        T(what_is_lost_for_the_tenth_time_is_replaced_after_an_hour),
+        T(a_setback_of_a_clock_that_was_ahead_is_over),
+        T(a_deletion_under_way_is_withheld_like_one_that_was_not_begun),
+        T(a_route_with_a_token_alone_is_replaced_like_one_with_a_secret),
+        T(an_id_of_another_route_on_this_ones_url_is_no_duplicate),
+        T(an_id_of_another_specification_is_no_duplicate_either),
+        T(a_route_without_an_id_is_whatever_has_its_url),
+        T(a_duplicate_of_what_is_left_alone_is_left_alone),
+        T(an_arena_of_any_size_is_enough_for_a_plan_or_not),
         T(waiting_for_an_overlap_is_no_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "bridge/base/crypto.h"
 #include "bridge/base/scoped.h"
 #include "tests/support/alloc_fail.h"
+#include "tests/support/openssl_alloc.h"
 
 #define HEX_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define HEX_B "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
@@ -31,6 +32,17 @@ static struct keyring *b;        /* 2026-06 */
 static struct keyring *renamed;  /* key B under the name 2026-05 */
 
 DEFINE_CLEANUP(struct keyring *, keyring_unref)
+
+static bool has_random = true;
+
+/* The names that ld's --wrap gives. */
+enum status __real_crypto_random(uint8_t *ret, size_t len);
+enum status __wrap_crypto_random(uint8_t *ret, size_t len);
+
+enum status __wrap_crypto_random(uint8_t *ret, size_t len)
+{
+    return has_random ? __real_crypto_random(ret, len) : STATUS_INTERNAL;
+}
 
 static void unseal_sample(uint8_t ret[SEALED_LEN])
 {
@@ -145,6 +157,28 @@ static void what_has_not_the_form_is_told_apart(void **state)
         assert_null(sealed_key_name(rows[i].value).data);
         assert_int_equal(sealed_key_name(rows[i].value).len, 0);
     }
+}
+
+static void a_value_longer_than_any_sealed_one_is_none(void **state)
+{
+    (void)state;
+    static const uint8_t large[SEALED_MAX + 1] = {1, 1, 'x'};
+    assert_int_equal(open_with(a, topic, key, bytes_of(large, SEALED_MAX), NULL),
+                     STATUS_UNAUTHENTIC); /* its key is not in the ring */
+    assert_int_equal(open_with(a, topic, key, bytes_of(large, sizeof(large)), NULL),
+                     STATUS_INVALID);
+}
+
+static void without_random_bytes_nothing_is_sealed(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf value;
+    buf_init(&value, SEALED_MAX);
+    has_random = false;
+    enum status status = sealed_seal(a, topic, key, plaintext, &value);
+    has_random = true;
+    assert_int_equal(status, STATUS_INTERNAL);
+    assert_int_equal(value.len, 0);
 }
 
 static void a_record_that_was_moved_is_refused(void **state)
@@ -268,6 +302,7 @@ static void short_memory_is_no_forgery(void **state)
         if (status == STATUS_OK)
             status = sealed_open(a, topic, key, bytes_of(sealed, SEALED_LEN), &text, NULL);
         failed = alloc_fail_end();
+        assert_true(value.len == 0 || value.len == SEALED_LEN);
         assert_int_equal(status, failed ? STATUS_NOMEM : STATUS_OK);
         assert_int_equal(text.len, failed ? 0 : plaintext.len);
     }
@@ -276,7 +311,7 @@ static void short_memory_is_no_forgery(void **state)
 static int start(void **state)
 {
     (void)state;
-    if (crypto_start() != STATUS_OK)
+    if (!openssl_alloc_start() || crypto_start() != STATUS_OK)
         return 1;
     return keyring_parse(BYTES_LITERAL("2026-05:" HEX_A), "a", &a, NULL) != STATUS_OK ||
            keyring_parse(BYTES_LITERAL("2026-06:" HEX_B), "b", &b, NULL) != STATUS_OK ||
@@ -304,6 +339,8 @@ int main(void)
         cmocka_unit_test(every_bit_counts),
         cmocka_unit_test(a_value_of_another_length_is_refused),
         cmocka_unit_test(what_has_not_the_form_is_told_apart),
+        cmocka_unit_test(a_value_longer_than_any_sealed_one_is_none),
+        cmocka_unit_test(without_random_bytes_nothing_is_sealed),
         cmocka_unit_test(a_record_that_was_moved_is_refused),
         cmocka_unit_test(what_does_not_fit_is_refused_and_leaves_no_trace),
         cmocka_unit_test(what_does_not_fit_behind_others_is_refused),
