@@ -490,10 +490,13 @@ void reconciler_writer_free(struct reconciler_writer *w)
 {
     if (w == NULL)
         return;
-    for (struct lane *lane = w->lanes, *next; lane != NULL; lane = next) {
-        next = lane->next;
+    for (struct lane *lane = w->lanes; lane != NULL; lane = lane->next) {
         assert(!lane->is_told);
         pthread_join(lane->thread, NULL);
+    }
+    /* Only now: the last task of one may be queued in the loop behind another one's. */
+    for (struct lane *lane = w->lanes, *next; lane != NULL; lane = next) {
+        next = lane->next;
         lane_free(lane);
     }
     for (struct commit *c = w->open, *next; c != NULL; c = next) {

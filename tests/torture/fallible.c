@@ -258,3 +258,21 @@ rd_kafka_error_t *torture_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t
     return way == NULL ? rd_kafka_produceva(rk, parts, len)
                        : rd_kafka_error_new((rd_kafka_resp_err_t)way->value, "tortured");
 }
+
+/* A step of a transaction, which returns what went wrong. */
+#define STEP(name, parameters, arguments, ...)                                                     \
+    rd_kafka_error_t *torture_##name parameters;                                                   \
+    rd_kafka_error_t *torture_##name parameters                                                    \
+    {                                                                                              \
+        const struct way *way = FAILING(#name, __VA_ARGS__);                                       \
+        return way == NULL ? name arguments                                                        \
+                           : rd_kafka_error_new((rd_kafka_resp_err_t)way->value, "tortured");      \
+    }
+
+STEP(rd_kafka_init_transactions, (rd_kafka_t * rk, int timeout), (rk, timeout),
+     WAY(RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, 0))
+STEP(rd_kafka_begin_transaction, (rd_kafka_t * rk), (rk), WAY(RD_KAFKA_RESP_ERR__STATE, 0))
+STEP(rd_kafka_commit_transaction, (rd_kafka_t * rk, int timeout), (rk, timeout),
+     WAY(RD_KAFKA_RESP_ERR__STATE, 0) WAY(RD_KAFKA_RESP_ERR__FENCED, 0))
+STEP(rd_kafka_abort_transaction, (rd_kafka_t * rk, int timeout), (rk, timeout),
+     WAY(RD_KAFKA_RESP_ERR__STATE, 0))
