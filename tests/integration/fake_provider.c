@@ -26,6 +26,7 @@ struct connection {
 struct fake_provider {
     const struct fake_reply *replies;
     size_t replies_len;
+    fake_choose_fn *choose; /* NULL: the replies follow each other */
     int listener;
     uint16_t port;
     pthread_t accepter;
@@ -70,6 +71,8 @@ static const struct fake_reply *enter(struct fake_provider *f, struct fake_call 
         f->at_once = f->under_way;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
+    if (f->choose != NULL)
+        return f->choose(call);
     return &f->replies[n < f->replies_len ? n : f->replies_len - 1];
 }
 
@@ -162,7 +165,8 @@ static void *accept_all(void *arg)
     }
 }
 
-struct fake_provider *fake_provider_new(const struct fake_reply replies[], size_t replies_len)
+static struct fake_provider *start(const struct fake_reply replies[], size_t replies_len,
+                                   fake_choose_fn *choose)
 {
     const struct address any = {.host = "127.0.0.1", .port = 0};
     struct fake_provider *f = calloc(1, sizeof(*f));
@@ -170,12 +174,23 @@ struct fake_provider *fake_provider_new(const struct fake_reply replies[], size_
     assert(f != NULL);
     f->replies = replies;
     f->replies_len = replies_len;
+    f->choose = choose;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     assert(address_listen(&any, false, &f->listener, &f->port, &diag) == STATUS_OK);
     assert(fcntl(f->listener, F_SETFL, fcntl(f->listener, F_GETFL) & ~O_NONBLOCK) == 0);
     assert(pthread_create(&f->accepter, NULL, accept_all, f) == 0);
     return f;
+}
+
+struct fake_provider *fake_provider_new(const struct fake_reply replies[], size_t replies_len)
+{
+    return start(replies, replies_len, NULL);
+}
+
+struct fake_provider *fake_provider_new_choosing(fake_choose_fn *choose)
+{
+    return start(NULL, 0, choose);
 }
 
 void fake_provider_free(struct fake_provider *f)

@@ -33,6 +33,10 @@ struct fake_provider;
  * replies are borrowed until fake_provider_free(), which the caller owes. */
 struct fake_provider *fake_provider_new(const struct fake_reply replies[], size_t replies_len);
 
+/* Each request gets the reply that is chosen for it, borrowed likewise. Thread: any. */
+typedef const struct fake_reply *fake_choose_fn(const struct fake_call *call);
+struct fake_provider *fake_provider_new_choosing(fake_choose_fn *choose);
+
 /* Ends every connection. */
 void fake_provider_free(struct fake_provider *f);
 
