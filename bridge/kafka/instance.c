@@ -6,6 +6,7 @@
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/kafka/cluster.h"
+#include "bridge/kafka/message.h"
 
 struct instance {
     rd_kafka_t *rk;
@@ -22,6 +23,7 @@ static void conf_free(rd_kafka_conf_t *conf)
 }
 DEFINE_CLEANUP(rd_kafka_conf_t *, conf_free)
 DEFINE_CLEANUP(struct instance *, instance_unref)
+DEFINE_CLEANUP(rd_kafka_headers_t *, message_headers_free)
 
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
@@ -156,26 +158,22 @@ rd_kafka_resp_err_t instance_produce(struct instance *in, size_t topic_index, in
     rd_kafka_topic_t *topic = instance_topic(in, topic_index);
     if (topic == NULL)
         return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    rd_kafka_vu_t parts[5 + RECORD_HEADERS_MAX];
-    size_t len = 0;
-    parts[len++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
-    parts[len++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition};
+    CLEANUP(message_headers_free_scoped)
+    rd_kafka_headers_t *headers = message_headers_new(r->headers, r->headers_len);
     /* No flags: the value is not copied; the publication lives until the report. */
-    parts[len++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE,
-                                   .u.mem = {(void *)r->value.data, r->value.len}};
-    parts[len++] =
-        (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)r->key.data, r->key.len}};
-    parts[len++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque};
-    /* Single headers: a whole list (VTYPE_HEADERS) is freed twice on some errors.
-     * Source: librdkafka issue 4628, fixed in 2.12.0. */
-    for (size_t i = 0; i < r->headers_len; i++)
-        parts[len++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER,
-                                       .u.header = {.name = r->headers[i].name,
-                                                    .val = r->headers[i].value.data,
-                                                    .size = (ssize_t)r->headers[i].value.len}};
-    rd_kafka_error_t *error = rd_kafka_produceva(in->rk, parts, len);
-    if (error == NULL)
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)r->value.data, r->value.len}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)r->key.data, r->key.len}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(in->rk, parts, sizeof parts / sizeof parts[0]);
+    if (error == NULL) {
+        (void)TAKE(headers); /* the message's now */
         return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     /* After a fatal error the code is that error's own. Source: rd_kafka_check_produce, 2.0.2. */
     rd_kafka_resp_err_t err =
         rd_kafka_error_is_fatal(error) ? RD_KAFKA_RESP_ERR__FATAL : rd_kafka_error_code(error);

@@ -24,3 +24,18 @@ int64_t message_timestamp_unix_ms(const rd_kafka_message_t *message)
     int64_t unix_ms = rd_kafka_message_timestamp(message, &type);
     return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? 0 : unix_ms;
 }
+
+rd_kafka_headers_t *message_headers_new(const struct record_header headers[], size_t headers_len)
+{
+    rd_kafka_headers_t *list = rd_kafka_headers_new(headers_len);
+    for (size_t i = 0; i < headers_len; i++)
+        rd_kafka_header_add(list, headers[i].name, -1, headers[i].value.data,
+                            (ssize_t)headers[i].value.len);
+    return list;
+}
+
+void message_headers_free(rd_kafka_headers_t *headers)
+{
+    if (headers != NULL)
+        rd_kafka_headers_destroy(headers);
+}

@@ -1,12 +1,12 @@
 #include "bridge/kafka/transactor.h"
 
-#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "bridge/base/clock.h"
 #include "bridge/kafka/client.h"
 #include "bridge/kafka/errors.h"
+#include "bridge/kafka/message.h"
 
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
@@ -45,6 +45,7 @@ static void error_free(rd_kafka_error_t *error)
         rd_kafka_error_destroy(error);
 }
 DEFINE_CLEANUP(rd_kafka_error_t *, error_free)
+DEFINE_CLEANUP(rd_kafka_headers_t *, message_headers_free)
 
 static void topic_free(rd_kafka_topic_t *topic)
 {
@@ -206,7 +207,9 @@ enum status transactor_begin(struct transactor *t, struct diag *diag)
 
 static rd_kafka_resp_err_t produce(struct transactor *t, const struct transactor_record *record)
 {
-    rd_kafka_vu_t parts[5 + RECORD_HEADERS_MAX] = {
+    CLEANUP(message_headers_free_scoped)
+    rd_kafka_headers_t *headers = message_headers_new(record->headers, record->headers_len);
+    const rd_kafka_vu_t parts[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = record->topic},
         {.vtype = RD_KAFKA_VTYPE_PARTITION,
          .u.i32 = record->partition == TRANSACTOR_PARTITION_OF_KEY ? RD_KAFKA_PARTITION_UA
@@ -214,18 +217,14 @@ static rd_kafka_resp_err_t produce(struct transactor *t, const struct transactor
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)record->key.data, record->key.len}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)record->value.data, record->value.len}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    size_t len = 5;
-    assert(record->headers_len <= RECORD_HEADERS_MAX);
-    /* Single headers: a whole list may be freed twice, see instance_produce(). */
-    for (size_t i = 0; i < record->headers_len; i++)
-        parts[len++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER,
-                                       .u.header = {.name = record->headers[i].name,
-                                                    .val = record->headers[i].value.data,
-                                                    .size = (ssize_t)record->headers[i].value.len}};
-    CLEANUP(error_free_scoped) rd_kafka_error_t *error = rd_kafka_produceva(t->rk, parts, len);
-    if (error == NULL)
+    CLEANUP(error_free_scoped)
+    rd_kafka_error_t *error = rd_kafka_produceva(t->rk, parts, sizeof parts / sizeof parts[0]);
+    if (error == NULL) {
+        (void)TAKE(headers); /* the message's now */
         return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     return rd_kafka_error_is_fatal(error) ? RD_KAFKA_RESP_ERR__FATAL : rd_kafka_error_code(error);
 }
 

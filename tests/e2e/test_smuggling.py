@@ -105,7 +105,7 @@ def held_ids(kafka, bridge):
 def append_result(name, tap, shared, wrong):
     sys.path.insert(0, str(environment.ROOT / "tests/bench"))
     importlib.import_module("results").append("smuggling", f"{len(corpus())} requests behind {name}: {len(wrong)} desyncs", [
-        f"{len(tap.connections)} connections to the bridge; {shared} times what came behind a request went over the same one"], wrong)
+        f"{len(tap.ways)} connections to the bridge; {shared} times what came behind a request went over the same one"], wrong)
 
 
 def test_an_answer_too_many_and_a_request_that_nobody_sent_count_as_a_desync():
@@ -131,13 +131,12 @@ def test_the_bridge_itself_takes_no_smuggled_request_for_one(kafka, start_bridge
 def test_behind_a_proxy_nobodys_request_becomes_a_part_of_anothers(kafka, start_bridge, proxy_class):
     bridge = start_bridge(kafka, NO_LIMITS)
     with contextlib.ExitStack() as stack:
-        tap = stack.enter_context(Tap(bridge.ingress_port))
-        tap.admin_port = bridge.admin_port
+        tap = stack.enter_context(Tap(bridge))
         proxy = stack.enter_context(proxy_class([tap], ONE[proxy_class]))
         found = send_all(proxy.port)
     wrong = desyncs(found, held_ids(kafka, bridge))
     # Otherwise nothing was shown: the request behind it went over the connection that had carried the suspicious one.
-    sent = [bytes(connection).lower() for connection in tap.connections]
+    sent = [bytes(way.sent).lower() for way in tap.ways]
     shared = sum(any(entry.mark in s and b"marker-%d\"" % entry.number in s for s in sent) for entry in corpus())
     if "RESULTS" in os.environ:
         append_result(proxy_class.__name__, tap, shared, wrong)

@@ -48,16 +48,19 @@ class Summary:
 
     def __init__(self):
         self.run = Run(SEEDS, len(seeds()), os.environ.get("SUMMARY"))
+        self._played = {}  # by test that was not left yet: its outcome
 
     def pytest_runtest_logreport(self, report):
         if "faults/test_schedules.py" not in report.nodeid or "[" not in report.nodeid:
             return
         if report.failed:
+            self._played.pop(report.nodeid, None)
             crash = getattr(report.longrepr, "reprcrash", None)
             self.run.failed(report.nodeid.partition("::")[2], (crash.message if crash else str(report.longrepr)).split("\n")[0][:300])
-        for name, value in report.user_properties if report.when == "call" and report.passed else []:
-            if name == "outcome":
-                self.run.passed(Outcome(**value))
+        elif report.when == "call":
+            self._played |= {report.nodeid: value for name, value in report.user_properties if name == "outcome"}
+        elif report.when == "teardown" and report.nodeid in self._played:
+            self.run.passed(Outcome(**self._played.pop(report.nodeid)))
 
     def pytest_terminal_summary(self, terminalreporter):
         if self.run.outcomes or self.run.failures:

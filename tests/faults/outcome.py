@@ -10,24 +10,30 @@ import subprocess
 from harness import environment
 from harness.sender import statuses
 
+from faults.broker_errors import CODES
+from faults.schedule import ANSWERS
+
 
 @dataclasses.dataclass
 class Outcome:
     """Of a schedule that passed: nothing was lost, invented or altered, or it would not have."""
 
     seed: int
+    errors: dict  # how often a mock cluster began to answer each
     faults: dict  # how many, by the kind of victim
     acknowledged: int
     twice: int  # acknowledged, and more than once in Kafka
     unacknowledged: int  # in Kafka, but not acknowledged
     recovered_s: float  # from the end of the last fault, and Kafka's first answer to somebody else, to the last answer but 200
     answers: dict  # how many, by status
+    stolen_s: float  # for which the machine did not run the loader although it was due
 
     @classmethod
-    def of(cls, seed, schedule, load, settled, recovered_s):
+    def of(cls, seed, schedule, load, settled, recovered_s, stolen_s):
         faults = collections.Counter(fault.whom.partition("-")[0] for fault in schedule.faults)
-        return cls(seed, dict(faults), len(settled.delivered), len(settled.twice), len(settled.unacknowledged), round(recovered_s, 2),
-                   {str(status): n for status, n in statuses(answer for _, answer in load.answers).items()})
+        errors = collections.Counter(fault.what for fault in schedule.faults if fault.whom.startswith(ANSWERS))
+        return cls(seed, dict(errors), dict(faults), len(settled.delivered), len(settled.twice), len(settled.unacknowledged), round(recovered_s, 2),
+                   {str(status): n for status, n in statuses(answer for _, answer in load.answers).items()}, round(stolen_s, 2))
 
 
 def counted(counter):
@@ -54,7 +60,9 @@ class Run:
 
     def lines(self):
         played = len(self.outcomes) + len(self.failures)
-        lines = [f"{played} of {self.of_how_many} schedules: {len(self.outcomes)} passed, {len(self.failures)} failed"]
+        minutes = max(1, (datetime.datetime.now(datetime.timezone.utc) - self.began_at).total_seconds()) / 60
+        lines = [f"{played} of {self.of_how_many} schedules: {len(self.outcomes)} passed, {len(self.failures)} failed;"
+                 f" {played / minutes:.1f} a minute"]
         lines += [f"FAILED: {test}: {why}" for test, why in sorted(self.failures.items())]
         return lines + (self._sums() if self.outcomes else [])
 
@@ -62,18 +70,22 @@ class Run:
         def total(name):
             return sum(getattr(o, name) for o in self.outcomes)
 
-        faults, answers = collections.Counter(), collections.Counter()
+        faults, errors, answers = collections.Counter(), collections.Counter(), collections.Counter()
         for o in self.outcomes:
             faults.update(o.faults)
+            errors.update(o.errors)
             answers.update(o.answers)
+        stolen = sorted(o.stolen_s for o in self.outcomes)
         recovered = sorted(o.recovered_s for o in self.outcomes)
         return [f"those that passed: {total('acknowledged')} acknowledged, 0 of them lost; 0 invented; 0 altered;"
                 f" {total('twice')} there twice, each with one id;"
                 f" {total('unacknowledged')} there without an acknowledgement",
                 f"{faults.total()} faults: {counted(faults)}",
+                f"brokers answered {len(errors)} of {len(CODES)} errors, each of all {min(errors[name] for name in CODES)} times or more",
                 f"answers: {counted(answers)}",
                 f"well again after {recovered[len(recovered) // 2]} s (median), {recovered[len(recovered) * 99 // 100]} s (99 %),"
-                f" {recovered[-1]} s (longest)"]
+                f" {recovered[-1]} s (longest)",
+                f"the machine did not run the loaders for {sum(stolen):.1f} s, {stolen[-1]:.1f} s of them in one schedule"]
 
     def _write(self):
         if self.file is None:

@@ -18,6 +18,19 @@ EARLY_S = {"back": -3600, "forth": 3600, "far": 10 * 365 * 86400}
 HEARD_AT_THE_DOOR = (BRIDGE, DOOR)
 
 
+def hit_process(bridge, what, start, codes=(0,)):
+    """Returns what undoes it. codes: with one of them it ends when it is asked to."""
+    if what == "freeze":
+        bridge.signal(signal.SIGSTOP)
+        return lambda: bridge.signal(signal.SIGCONT)
+    assert bridge.process.poll() is None, f"it exited with {bridge.process.returncode}, unasked: {bridge.tail()}"
+    if what == "kill":
+        bridge.kill()
+    else:
+        assert bridge.stop() in codes, bridge.tail()
+    return start
+
+
 class Player:
     """Plays a schedule against a bridge, a cluster and what lies between and below them, and leaves all of them well. links: by
     the number of the broker; disk: None where there is no spool; others: by the kind of another victim, a function of what happens
@@ -60,29 +73,18 @@ class Player:
     def _begin(self, fault):
         kind, _, number = fault.whom.partition("-")
         if kind == BRIDGE:
-            return self._hit_bridge(fault.what)
+            # 1: the hard stop cut somebody who had not sent all; whoever had is answered.
+            return hit_process(self.bridge, fault.what, self._start_bridge, codes=(0, 1))
         if kind == "broker":
             return self._hit_broker(fault.what, self.cluster.brokers[int(number) - 1])
         if kind == FILES:
             return self._hit_files(fault.what)
         if kind in self.others:
             return self.others[kind](fault.what, int(number or 1))
-        victim, what = {DISK: (self.disk, fault.what), CLOCK: (self.clock, EARLY_S.get(fault.what)), DOOR: (self.door, fault.what),
-                        "link": (self.links[int(number or 1) - 1], fault.what)}[kind]
-        victim.set(what)
+        links = {f"link-{n}": link for n, link in enumerate(self.links, 1)}
+        victim = {DISK: self.disk, CLOCK: self.clock, DOOR: self.door, **links}[fault.whom]
+        victim.set(EARLY_S[fault.what] if kind == CLOCK else fault.what)
         return victim.heal
-
-    def _hit_bridge(self, what):
-        bridge = self.bridge
-        if what == "freeze":
-            bridge.signal(signal.SIGSTOP)
-            return lambda: bridge.signal(signal.SIGCONT)
-        assert bridge.process.poll() is None, f"it exited with {bridge.process.returncode}, unasked: {bridge.tail()}"
-        if what == "kill":
-            bridge.kill()
-        else:  # 1: the hard stop cut somebody who had not sent all; whoever had is answered
-            assert bridge.stop() in (0, 1), bridge.tail()
-        return self._start_bridge
 
     def _start_bridge(self):
         """A bridge that starts while all of Kafka is away is ready only when it is back. One that cannot start, since its files

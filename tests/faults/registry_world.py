@@ -9,11 +9,12 @@ import time
 from harness import wait
 from harness.bridge import Bridge
 from harness.maesn import Maesn
-from harness.provider import Fault
+from harness.provider import ISSUE, Fault
 from harness.reconciler import PUBLIC_URL, World, account
 from harness.registry import KeyFile
 from harness.sender import Load, post
 
+from faults.player import hit_process
 from faults.schedule import KEYS, PROVIDER, RECONCILER, TENANT
 from faults.world import ACCOUNTS, IngressWorld
 
@@ -30,9 +31,14 @@ SETTINGS = {"reconciler": {"policy": "sync", "interval_s": 10, "second_look_s": 
 FAULTS = {
     "errors": (Fault(status=500, acts=False), Fault(status=502), Fault(status=503, body="<html>busy</html>")),
     "resets": (Fault(resets=True, acts=False), Fault(resets=True), Fault(cuts=True)),
-    "limits": (Fault(status=429, acts=False, headers={"Retry-After": "1"}),),
+    "limits": (Fault(status=429, acts=False, headers={"Retry-After": "1"}), Fault(status=429, acts=False)),
     "stalls": (Fault(delay_s=HTTP_TIMEOUT_S + 0.5), Fault(delay_s=0.2)),
 }
+# Nothing is done; of the bodies nothing is known but that a 400 may tell what is wrong.
+REFUSALS = {status: (Fault(status=int(status), acts=False, body=body),) for status, body in {
+    "400": '{"errors": [], "validationErrors": ["callbackUrl must be a URL"]}', "401": "{}", "403": '{"errors": ["forbidden"]}',
+    "404": "", "405": "<html>Method Not Allowed</html>"}.items()}
+FAULTS |= REFUSALS
 OF_LISTS = (Fault(alter=lambda text: text[:-20]), Fault(body="<html>maintenance</html>"), Fault(body=""),
             Fault(alter=lambda text: text.replace('"errors": null', '"errors": ["upstream"]')))
 FOREIGN = ("https://elsewhere.example.com/hooks/1",
@@ -57,9 +63,10 @@ class RegistryWorld(IngressWorld):
         self.maesn = Maesn()
         self.maesn.fault = self._fault
         self.failing = None  # how, see FAULTS
+        self.issue = 1  # of the account keys
         names = [*ACCOUNTS, *RESTLESS]
         self.tenants = World(self.kafka.cluster, self.maesn, f"s{self.seed}", [account(n, SYSTEM, INVOICES) for n in names],
-                             {**SETTINGS, "kafka": {"brokers": self.kafka.cluster.linked_bootstrap}})
+                             {**SETTINGS, "kafka": self._kafka_settings()})
         configs = [self.tenants.config, *(self.tenants._config(self.tenants.accounts, self.tenants.more_settings)
                                           for _ in range(1, RECONCILERS))]
         self.reconcilers = [Bridge(config, command=("reconciler",)) for config in configs]
@@ -104,26 +111,28 @@ class RegistryWorld(IngressWorld):
 
     def _hit_reconciler(self, what, number):
         reconciler = self.reconcilers[number - 1]
-        if what == "freeze":
-            reconciler.signal(signal.SIGSTOP)
-            return lambda: reconciler.signal(signal.SIGCONT)
-        assert reconciler.process.poll() is None, f"it exited with {reconciler.process.returncode}, unasked: {reconciler.tail()}"
-        if what == "kill":
-            reconciler.kill()
-        else:
-            assert reconciler.stop() == 0, reconciler.tail()
 
         def start():
             reconciler.spawn()
             wait.until(lambda: reconciler.admin("/livez")[0] == 200, 120, "the reconciler lives again")
-        return start
+        return hit_process(reconciler, what, start)
 
     def _hit_provider(self, what, _):
         self.failing = what
 
         def heal():
             self.failing = None
+            if what in REFUSALS:
+                self._authorize_again()
         return heal
+
+    def _authorize_again(self):
+        """The customers have seen to it: Maesn gives out another key for each account."""
+        self.issue += 1
+        for bridge in (*self.reconcilers, self.bridge):
+            for name in (*ACCOUNTS, *RESTLESS):
+                bridge.config.write(f"secrets/{name}", f"key-of-{name}{ISSUE}{self.issue}\n")
+            bridge.process.send_signal(signal.SIGHUP)  # one that has ended is left alone
 
     def _fault(self, request):
         """Of half of the requests, while it is failing; a list that is none is an answer to a list only."""

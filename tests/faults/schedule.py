@@ -6,12 +6,13 @@ import json
 import random
 
 BRIDGE, DISK, CLOCK, FILES, DOOR = "bridge", "disk", "clock", "files", "door"
+ANSWERS, NODE, CLUSTER = "answers", "node", "cluster"
 RECONCILER, PROVIDER, TENANT, KEYS = "reconciler", "provider", "tenant", "keys"
 
 # kill: as when the machine loses power, and started again; terminate: asked to stop, and started again; freeze: stopped in the
 # middle of whatever it does, and let go on.
 OF_PROCESSES = ("kill", "terminate", "freeze")
-# See links.py.
+# See tests/e2e/harness/links.py.
 OF_LINKS = ("cut", "hold", "hold-up", "hold-down", "lose", "slow", "slice")
 # See tests/e2e/drivers/faulty_disk.c.
 OF_DISKS = ("full", "flush-fails", "flush-slow", "flush-stuck")
@@ -24,8 +25,13 @@ OF_FILES = ("broken", "changed", "rotated")
 # What the provider does to a part of the requests: it fails, before or after it did what was asked for; it goes away in the middle; it
 # has too much to do; it is late; its lists are no lists.
 OF_PROVIDERS = ("errors", "resets", "limits", "stalls", "lies")
+# With the same part it answers that they are wrong, or not allowed: until somebody has seen to it, and then the account has another key.
+OF_PROVIDERS += ("400", "401", "403", "404", "405")
 # Of one account: a subscription is to be replaced; one is deleted at the provider; one is made twice there.
 OF_TENANTS = ("rotated", "gone", "twice")
+# Of one broker of a mock cluster: nobody can connect; it does what it is asked to and answers a little later, or too late; what it led
+# is led by another one, or by nobody.
+OF_NODES = ("down", "slow", "late", "moved", "leaderless")
 # The keyring has another first key, which all processes could read before.
 OF_KEYS = ("swapped",)
 
@@ -37,14 +43,15 @@ AWAY_S, LONGEST_S = 1.0, 3.5
 def faults_of(whom):
     kind = whom.partition("-")[0]
     return {DISK: OF_DISKS, CLOCK: OF_CLOCKS, FILES: OF_FILES, DOOR: OF_LINKS, "link": OF_LINKS, PROVIDER: OF_PROVIDERS,
-            TENANT: OF_TENANTS, KEYS: OF_KEYS}.get(kind, OF_PROCESSES)
+            TENANT: OF_TENANTS, KEYS: OF_KEYS, NODE: OF_NODES, CLUSTER: ("freeze",)}.get(kind, OF_PROCESSES)
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
     at_s: float  # after the start
     what: str
-    whom: str  # "bridge", "broker-2", "link-2": between the bridge and broker 2, "door": between the senders and the bridge
+    whom: str  # "bridge", "broker-2", "link-2": between the bridge and broker 2, "door": between the senders and the bridge,
+    # "answers-3": every third of all brokers' answers
     for_s: float  # until it is undone
 
 

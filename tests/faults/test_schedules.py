@@ -1,12 +1,16 @@
-"""A 200 is an obligation, whatever happens to the bridge, its brokers, the links to them, its disk, its clock or its files, and to the
-reconcilers, the provider, its tenants and the keys: then each subscription is as declared, and nobody else's was touched.
+"""A 200 is an obligation, whatever happens to the bridge, its brokers, the links to them, its disk, its clock or its files, whatever
+brokers answer, and whatever happens to the reconcilers, the provider, its tenants and the keys: then each subscription is as
+declared, and nobody else's was touched.
 
 Each seed decides who is hit, how and when; the schedule is printed when its test fails. SEEDS=7 or SEEDS=1-1000 chooses others,
 SCHEDULE='{"seconds": ..., "faults": [...]}' plays what was printed instead of what the seed says."""
 
 import dataclasses
 import os
+import random
 
+from faults.broker_errors import CODES
+from faults.mock_world import MockWorld, errors
 from faults.registry_world import RegistryWorld
 from faults.schedule import BRIDGE, Fault, Schedule
 from faults.world import IngressWorld
@@ -15,16 +19,26 @@ SECONDS = float(os.environ.get("SCHEDULE_SECONDS", 5))
 RATE = int(os.environ.get("RATE", 500))
 # Every so manieth has three brokers.
 OF_THREE_BROKERS = 4
-# Every so manieth has a provider and reconcilers.
-OF_RECONCILERS = 5
+# Of so many worlds the first has a provider and reconcilers, and these have brokers that are none.
+ROUND, OF_MOCKS = 5, (1, 3)
+
+
+def nth_mock(seed):
+    """The how manieth world of a mock cluster it is; None for another world."""
+    nth_round, place = divmod(seed, ROUND)
+    return nth_round * len(OF_MOCKS) + OF_MOCKS.index(place) if place in OF_MOCKS else None
+
+
+def world_of(seed, clusters):
+    if (nth := nth_mock(seed)) is not None:
+        return MockWorld(nth, seed, RATE)
+    kind = RegistryWorld if seed % ROUND == 0 else IngressWorld
+    return kind(clusters(3 if seed % OF_THREE_BROKERS == 0 else 1), seed, RATE)
 
 
 def test_nothing_that_was_answered_200_is_lost(seed, clusters, record_property):
-    kafka = clusters(3 if seed % OF_THREE_BROKERS == 0 else 1)
-    kind = RegistryWorld if seed % OF_RECONCILERS == 0 else IngressWorld
-    with kind(kafka, seed, RATE) as world:
-        schedule = Schedule.parse(os.environ["SCHEDULE"]) if "SCHEDULE" in os.environ else \
-            Schedule.of_seed(seed, SECONDS, world.victims())
+    with world_of(seed, clusters) as world:
+        schedule = Schedule.parse(os.environ["SCHEDULE"]) if "SCHEDULE" in os.environ else world.schedule(SECONDS)
         print(f"SEEDS={seed} SCHEDULE='{schedule}'")
         record_property("outcome", dataclasses.asdict(world.suffer(schedule)))
 
@@ -42,3 +56,8 @@ def test_a_schedule_can_be_played_again_from_its_seed_and_from_what_was_printed(
         assert all(one.at_s + one.for_s < next_one.at_s for one, next_one in zip(hits, hits[1:]))
     assert Schedule.parse('{"seconds": 1, "faults": [[0.5, "kill", "bridge", 0.2]]}').faults == \
         [Fault(0.5, "kill", BRIDGE, 0.2)]
+
+
+def test_each_error_is_answered_in_the_gates_schedules():
+    mocks = [nth for seed in range(1, 26) if (nth := nth_mock(seed)) is not None]
+    assert {fault.what for nth in mocks for fault in errors(nth, SECONDS, random.Random(nth))} == CODES.keys()

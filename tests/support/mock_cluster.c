@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +13,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/support/mock_commands.h"
 
 #define ROLE "mock-cluster"
 
@@ -28,61 +29,11 @@ struct mock_cluster {
 /* --- the cluster's process ---------------------------------------------------------------------
  */
 
-/* Refers to rdkafka_mock.h 2.0.2: PRODUCE is API key 0. */
-#define API_KEY_PRODUCE 0
-
-static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, const char *line)
-{
-    char topic[256];
-    int a;
-    int b;
-    if (sscanf(line, "create %255s %d", topic, &a) == 2)
-        return rd_kafka_mock_topic_create(cluster, topic, a, 1);
-    if (sscanf(line, "leader %255s %d %d", topic, &a, &b) == 3)
-        return rd_kafka_mock_partition_set_leader(cluster, topic, a, b);
-    if (sscanf(line, "down %d", &a) == 1)
-        return rd_kafka_mock_broker_set_down(cluster, a);
-    if (sscanf(line, "up %d", &a) == 1)
-        return rd_kafka_mock_broker_set_up(cluster, a);
-    if (sscanf(line, "rtt %d %d", &a, &b) == 2)
-        return rd_kafka_mock_broker_set_rtt(cluster, a, b);
-    if (sscanf(line, "delay %d %d", &a, &b) == 2)
-        return rd_kafka_mock_broker_push_request_error_rtts(cluster, a, API_KEY_PRODUCE, 1,
-                                                            RD_KAFKA_RESP_ERR_NO_ERROR, b);
-    if (sscanf(line, "fail %d %d", &a, &b) == 2) {
-        for (int i = 0; i < b; i++)
-            rd_kafka_mock_push_request_errors(cluster, API_KEY_PRODUCE, 1, (rd_kafka_resp_err_t)a);
-        return RD_KAFKA_RESP_ERR_NO_ERROR;
-    }
-    return RD_KAFKA_RESP_ERR__INVALID_ARG;
-}
-
-static int serve(int brokers)
-{
-    char why[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    /* It only carries the cluster and has no brokers of its own: not a word about that. */
-    rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    rd_kafka_mock_cluster_t *cluster = rk == NULL ? NULL : rd_kafka_mock_cluster_new(rk, brokers);
-    if (cluster == NULL)
-        return 1;
-    printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
-    fflush(stdout);
-    char line[512];
-    while (fgets(line, sizeof line, stdin) != NULL) {
-        printf("%d\n", obey(cluster, line));
-        fflush(stdout);
-    }
-    /* The test is over; the kernel tidies up. */
-    return 0;
-}
-
 void mock_cluster_main_if_asked(int argc, char **argv)
 {
     int brokers;
     if (argc == 3 && strcmp(argv[1], ROLE) == 0 && sscanf(argv[2], "%d", &brokers) == 1)
-        _exit(serve(brokers));
+        _exit(mock_commands_serve(brokers));
 }
 
 /* --- the test's process ------------------------------------------------------------------------

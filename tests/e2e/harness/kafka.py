@@ -176,7 +176,40 @@ class Broker:
         wait.until(self.accepts, 180, f"broker {self.node} listens again")
 
 
-class KafkaCluster:
+class Reachable:
+    """What can be asked of a cluster at its `bootstrap`, whatever it is made of."""
+
+    bootstrap = ""
+    _admin = None
+
+    def admin(self):
+        if self._admin is None:
+            self._admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
+        return self._admin
+
+    def leaders(self, topic):
+        """The leading broker of each partition that has one; nothing when the broker asked does not answer."""
+        try:
+            partitions = self.admin().list_topics(topic, timeout=2).topics[topic].partitions
+        except KafkaException:
+            return {}
+        return {p.id: p.leader for p in partitions.values() if p.leader > 0}
+
+    def acknowledged_at(self, topic, seconds=60):
+        """When the brokers first acknowledge a record, for a client that is far more eager than a bridge may be: they
+        serve from this moment on, which is later than that they listen."""
+        reports = []
+        producer = Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 0, "log_level": 0,
+                             "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20, "retry.backoff.ms": 5,
+                             "topic.metadata.refresh.fast.interval.ms": 10, "message.timeout.ms": seconds * 1000})
+        producer.produce(topic, b"eager", on_delivery=lambda error, _: reports.append((time.monotonic(), error)))
+        producer.flush(seconds + 5)
+        [(at, error)] = reports
+        assert error is None, error
+        return at
+
+
+class KafkaCluster(Reachable):
     """`host` is this machine's address that clients reach it at. `password`: its one broker listens at
     `guarded_bootstrap`, too, where the user "bridge" has to know it. `authority`, (certificate file, key file): it listens
     there for those who have a certificate signed by it, and authorizes them by access lists. `properties`: lines that go
@@ -198,7 +231,6 @@ class KafkaCluster:
         self.guarded_bootstrap = f"127.0.0.1:{self.guarded_port}"
         self.brokers = [Broker(self, n, port, controller_port, linked_port)
                         for n, (port, linked_port) in enumerate(zip(self.ports, linked_ports, strict=True), 1)]
-        self._admin = None
         self.bootstrap = ",".join(f"{host}:{port}" for port in self.ports)
         self.linked_bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.link_ports)
 
@@ -231,11 +263,6 @@ class KafkaCluster:
 
     def __exit__(self, *_):
         self.stop()
-
-    def admin(self):
-        if self._admin is None:
-            self._admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
-        return self._admin
 
     def segments(self, prefix):
         """Every byte that the brokers keep of the topics whose names begin so, and of Kafka's own ones."""
@@ -284,24 +311,3 @@ class KafkaCluster:
         """Behind the last record of each partition, be it one of a transaction's control records."""
         asked = {TopicPartition(topic, p): OffsetSpec.latest() for p in self.leaders(topic)}
         return {tp.partition: future.result(timeout=20).offset for tp, future in self.admin().list_offsets(asked).items()}
-
-    def leaders(self, topic):
-        """The leading broker of each partition that has one; nothing when the broker asked does not answer."""
-        try:
-            partitions = self.admin().list_topics(topic, timeout=2).topics[topic].partitions
-        except KafkaException:
-            return {}
-        return {p.id: p.leader for p in partitions.values() if p.leader > 0}
-
-    def acknowledged_at(self, topic, seconds=60):
-        """When the brokers first acknowledge a record, for a client that is far more eager than a bridge may be: they
-        serve from this moment on, which is later than that they listen."""
-        reports = []
-        producer = Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 0, "log_level": 0,
-                             "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20, "retry.backoff.ms": 5,
-                             "topic.metadata.refresh.fast.interval.ms": 10, "message.timeout.ms": seconds * 1000})
-        producer.produce(topic, b"eager", on_delivery=lambda error, _: reports.append((time.monotonic(), error)))
-        producer.flush(seconds + 5)
-        [(at, error)] = reports
-        assert error is None, error
-        return at

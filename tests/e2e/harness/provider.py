@@ -11,6 +11,10 @@ import time
 import urllib.parse
 
 
+# Between an account key and the number of its issue: who authorizes once more is given another key of the same account.
+ISSUE = ".issue-"
+
+
 @dataclasses.dataclass
 class Request:
     method: str
@@ -30,9 +34,9 @@ class Request:
 
     @property
     def account_key(self):
-        """Of whom it is: Maesn's account key, or the bearer of a native provider."""
+        """Of whom it is: Maesn's account key, whichever issue of it, or the bearer of a native provider."""
         bearer = self.headers.get("authorization", "")
-        return self.headers.get("x-account-key") or bearer.removeprefix("Bearer ")
+        return self.headers.get("x-account-key", "").partition(ISSUE)[0] or bearer.removeprefix("Bearer ")
 
     @property
     def writes(self):

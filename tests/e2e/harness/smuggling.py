@@ -1,12 +1,11 @@
 """The corpus of requests that two readers may read differently, and what carries them on."""
 
-import asyncio
 import dataclasses
 import re
-import threading
 
-from harness import environment
+from harness import environment, wait
 from harness.bridge import PATH, SECRET
+from harness.links import Link
 from harness.sender import SIGNATURE_HEADER, encode, event, signed_request
 
 CORPUS = environment.ROOT / "tests" / "vectors" / "smuggling" / "corpus"
@@ -56,54 +55,16 @@ def corpus():
     return entries
 
 
-class Tap:
-    """Carries connections on to a port, and keeps what was sent there: `connections`, a bytearray each."""
+class Tap(Link):
+    """What a proxy takes for the bridge; `ways` are the connections that it made, and what it sent over each."""
 
-    def __init__(self, port):
-        self.target, self.connections = port, []
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+    def __init__(self, bridge):
+        super().__init__(bridge.ingress_port, keeps=True)
+        self.ingress_port, self.admin_port = self.port, bridge.admin_port
 
     def __enter__(self):
-        self.thread.start()
-        self.server = self._run(asyncio.start_server(self._carry, "127.0.0.1", 0))
-        self.ingress_port = self.server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_):
-        """When both sides have closed."""
-        self._run(self._stop())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(20)
-        self.loop.close()
-
-    def _run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
-
-    async def _stop(self):
-        self.server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}  # who is in front has gone: they come to their end
-        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 15)
-
-    async def _carry(self, reader, writer):
-        sent = bytearray()
-        self.connections.append(sent)
-        there_reader, there = await asyncio.open_connection("127.0.0.1", self.target)
-        back = asyncio.create_task(self._pass(there_reader, writer))
-        try:
-            await self._pass(reader, there, sent)
-            await back
-        finally:
-            writer.close()
-            there.close()
-
-    async def _pass(self, reader, writer, kept=None):
-        try:
-            while data := await reader.read(65536):
-                if kept is not None:
-                    kept += data
-                writer.write(data)
-                await writer.drain()
-            writer.write_eof()
-        except OSError:
-            writer.close()  # reset on one side ends it on the other
+        wait.until(self.is_idle, 15, "who was in front has gone, and so its connections")
+        self.close()

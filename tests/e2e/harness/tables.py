@@ -1,4 +1,5 @@
-"""tests/e2e/drivers/table_driver.c as an object: a line in, lines out, each with the instant at which it came."""
+"""tests/e2e/drivers/table_driver.c as an object, or another program of the kind: a line in, lines out, each with the instant at
+which it came."""
 
 import os
 import pathlib
@@ -14,8 +15,8 @@ BINARY = pathlib.Path(os.environ.get("TABLE_DRIVER") or environment.ROOT / "buil
 
 
 class Driver:
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([BINARY, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, *arguments, binary=BINARY):
+        self.process = subprocess.Popen([binary, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True)
         self._lines = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

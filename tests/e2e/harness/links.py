@@ -17,10 +17,15 @@ PIECE = 65536
 
 
 class Way:
-    """The two ends of one connection."""
+    """The two ends of one connection. sent: what came from who connected, where it is kept."""
 
     def __init__(self, *writers):
-        self.writers = writers
+        self.writers, self.sent = writers, bytearray()
+
+    def close(self):
+        """When all is written."""
+        for writer in self.writers:
+            writer.close()
 
     def reset(self):
         for writer in self.writers:
@@ -30,10 +35,12 @@ class Way:
 
 
 class Link:
-    """Listens at `port`; whoever connects there is connected to `target`. Runs in a thread of its own."""
+    """Listens at `port`; whoever connects there is connected to `target`. Runs in a thread of its own. keeps: every Way is kept in
+    `ways`, with what was sent over it."""
 
-    def __init__(self):
-        self.target = None  # a port
+    def __init__(self, target=None, keeps=False):
+        self.target = target  # a port
+        self.keeps, self.ways = keeps, []
         self.fault = None
         self._ways = set()
         self._chance = random.Random(1)
@@ -57,6 +64,9 @@ class Link:
 
     def heal(self):
         self._call(self._heal())
+
+    def is_idle(self):
+        return not self._ways
 
     def close(self):
         self._call(self._end())
@@ -92,20 +102,25 @@ class Link:
     async def _connected(self, reader, writer):
         way = Way(writer)
         self._ways.add(way)
+        if self.keeps:
+            self.ways.append(way)
         try:
             if self.fault == "cut":
+                way.reset()
                 return
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
             way.writers = (writer, far_writer)
-            await asyncio.gather(self._carry(reader, far_writer, "up"), self._carry(far_reader, writer, "down"))
+            await asyncio.gather(self._carry(reader, far_writer, "up", way), self._carry(far_reader, writer, "down", way))
+            way.close()
         except OSError:
-            pass  # one end is gone: so is the other
+            way.reset()  # one end is gone: so is the other
         finally:
             self._ways.discard(way)
-            way.reset()
 
-    async def _carry(self, reader, writer, direction):
+    async def _carry(self, reader, writer, direction, way):
         while data := await reader.read(PIECE):
+            if self.keeps and direction == "up":
+                way.sent += data
             if self.fault in ("hold", "lose", f"hold-{direction}"):
                 await self._open.wait()
             if self.fault == "slow":
