@@ -1,5 +1,6 @@
 #include "bridge/spool/connection.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,16 +54,17 @@ enum status connection_fail(sqlite3 *db, const char *doing, struct diag *diag)
     return diag_set(diag, status, "%s: %s (SQLite's %d)", doing, sqlite3_errmsg(db), code);
 }
 
-/* Whether nobody has it open, and nothing is to be read but the file itself. */
+/* Whether surely nobody has it open, and nothing is to be read but the file itself: who reads it as
+ * immutable never sees what is stored later. */
 static bool is_at_rest(const char *path)
 {
     char beside[PATH_MAX];
     struct stat st;
     if (snprintf(beside, sizeof(beside), "%s-shm", path) >= (int)sizeof(beside) ||
-        stat(beside, &st) == 0)
+        stat(beside, &st) == 0 || errno != ENOENT)
         return false;
     snprintf(beside, sizeof(beside), "%s-wal", path);
-    return stat(beside, &st) != 0 || st.st_size == 0;
+    return stat(beside, &st) == 0 ? st.st_size == 0 : errno == ENOENT;
 }
 
 /* A database at rest is read without a trace: SQLite would make the two files beside it, and cannot
