@@ -43,8 +43,8 @@ class Count:
 
     def below_its_floor(self):
         floors = zip(("lines", "branches"), (self.lines, self.branches), FLOORS.get(self.name, (0, 0)))
-        return [f"{self.name}: {100 * covered / total:.1f} % of the {kind}, expected {floor} % at least"
-                for kind, (covered, total), floor in floors if 100 * covered < floor * total]
+        return [f"{self.name}: {100 * covered / max(1, total):.1f} % of the {kind}, expected {floor} % at least"
+                for kind, (covered, total), floor in floors if not total or 100 * covered < floor * total]
 
 
 def main(summary, counted):

@@ -353,7 +353,7 @@ a_slow_body_makes_room_before_somebody_needs_it_and_one_in_custody_does_not(void
 static void a_large_body_that_comes_fast_does_not_give_way_to_newcomers(void **state)
 {
     (void)state;
-    enum { SLOW = 100, LEN = 900000, AT_FIRST = 800000 };
+    enum { SLOW = 80, LEN = 900000, AT_FIRST = 800000 };
     static char body[LEN];
     memset(body, '1', sizeof(body));
     f.opt.body_max_bytes = LEN;

@@ -1,13 +1,15 @@
 /* librdkafka's mock cluster as a program: a command a line on standard input, its result, a number
  * of librdkafka's, a line on standard output.
  *
- *     create TOPIC PARTITIONS             each with one replica
- *     leader TOPIC PARTITION BROKER       -1: nobody leads it
- *     down BROKER, up BROKER
- *     rtt BROKER MS                       each of its answers is so late; what was asked is done at
- * once delay BROKER MS                     the same, of its next produce request only fail ERROR
- * COUNT                    so many produce requests are answered with it, by any broker answer
- * ERROR EVERY                  every so manieth produce request is, until "well" well
+ *     create TOPIC PARTITIONS         each with one replica
+ *     leader TOPIC PARTITION BROKER   -1: nobody leads it
+ *     down BROKER
+ *     up BROKER
+ *     rtt BROKER MS                   each of its answers is so late, what was asked is done
+ *     delay BROKER MS                 the same, of its next produce request only
+ *     fail ERROR COUNT                so many produce requests are answered with it, by any broker
+ *     answer ERROR EVERY              every so manieth produce request is, until "well"
+ *     well
  *
  * What is refused is not stored: no command makes a broker store a record and answer with an error.
  * Source: rd_kafka_mock_handle_Produce(), rdkafka_mock_handlers.c, librdkafka 2.0.2.

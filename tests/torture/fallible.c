@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <search.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@
 #include <yaml.h>
 
 #include "tests/torture/place.h"
+#include "tests/torture/torture.h"
 
 typedef int compare_fn(const void *a, const void *b);
 typedef int select_fn(const struct dirent *entry);
@@ -272,7 +274,26 @@ rd_kafka_error_t *torture_rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t
 STEP(rd_kafka_init_transactions, (rd_kafka_t * rk, int timeout), (rk, timeout),
      WAY(RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, 0))
 STEP(rd_kafka_begin_transaction, (rd_kafka_t * rk), (rk), WAY(RD_KAFKA_RESP_ERR__STATE, 0))
-STEP(rd_kafka_commit_transaction, (rd_kafka_t * rk, int timeout), (rk, timeout),
-     WAY(RD_KAFKA_RESP_ERR__STATE, 0) WAY(RD_KAFKA_RESP_ERR__FENCED, 0))
 STEP(rd_kafka_abort_transaction, (rd_kafka_t * rk, int timeout), (rk, timeout),
      WAY(RD_KAFKA_RESP_ERR__STATE, 0))
+
+static atomic_uint commits;
+
+rd_kafka_error_t *torture_rd_kafka_commit_transaction(rd_kafka_t *rk, int timeout);
+rd_kafka_error_t *torture_rd_kafka_commit_transaction(rd_kafka_t *rk, int timeout)
+{
+    const struct way *way =
+        FAILING("rd_kafka_commit_transaction",
+                WAY(RD_KAFKA_RESP_ERR__STATE, 0) WAY(RD_KAFKA_RESP_ERR__FENCED, 0));
+    rd_kafka_error_t *error = way == NULL
+                                  ? rd_kafka_commit_transaction(rk, timeout)
+                                  : rd_kafka_error_new((rd_kafka_resp_err_t)way->value, "tortured");
+    if (error == NULL)
+        atomic_fetch_add(&commits, 1);
+    return error;
+}
+
+unsigned torture_commits(void)
+{
+    return atomic_load(&commits);
+}

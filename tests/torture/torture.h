@@ -30,6 +30,9 @@ void torture(void (*scenario)(void *ctx), void *ctx, unsigned percent_min);
 /* Whether the call that was to fail in this run has been made. Thread: any. */
 bool torture_has_failed(void);
 
+/* How many transactions of Kafka were committed by now, in all runs. Thread: any. */
+unsigned torture_commits(void);
+
 /* Calls fail between these two. Once a call has failed no other does in this run. */
 void torture_begin(void);
 void torture_pause(void);
