@@ -56,6 +56,7 @@ static bool give_to_reserve(struct arena *a)
     pthread_mutex_lock(&reserve.lock);
     bool is_taken = reserve.len < reserve_max;
     if (is_taken) {
+        a->chunk = NULL; /* whoever uses or frees it once more faults */
         a->next = reserve.first;
         reserve.first = a;
         reserve.len++;

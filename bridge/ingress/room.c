@@ -13,7 +13,7 @@ static const int64_t lately_ms = 1000;
 static const unsigned looks_max = 8;
 
 /* Of the oldest bodies so many: each may hold little. */
-static const unsigned body_looks_max = 64;
+#define BODY_LOOKS_MAX 64
 
 /* A slow body comes slower than this: TCP's initial window, 14600 bytes, every sending_ms.
  * Source: RFC 6928. */
@@ -86,20 +86,51 @@ static bool is_slow(const struct connection *c, int64_t age_ms)
            !connection_has_unread(c);
 }
 
+/* Of the oldest bodies those that are slow, and what the budget would get back with them. */
+struct slow {
+    struct connection *items[BODY_LOOKS_MAX];
+    size_t len;
+    size_t bytes;
+};
+
+static void find_slow(const struct loop *l, const struct connection *newcomer, int64_t now,
+                      int64_t age_min_ms, struct slow *ret)
+{
+    ret->len = ret->bytes = 0;
+    struct deadline *d = l->fifos[PHASE_BODY].oldest;
+    for (unsigned i = 0; i < BODY_LOOKS_MAX && d != NULL; i++, d = d->next) {
+        struct connection *c = connection_of_deadline(d);
+        int64_t age_ms = now - d->since_mono_ms;
+        if (c == newcomer || age_ms < age_min_ms)
+            return;
+        if (!is_slow(c, age_ms))
+            continue;
+        ret->items[ret->len++] = c;
+        ret->bytes += c->request.flight->budgeted;
+    }
+}
+
+static size_t less(size_t wanted, size_t given)
+{
+    return wanted > given ? wanted - given : 0;
+}
+
+/* Nobody is cut where all of them would not be enough: what waits for Kafka fills the budget. */
 static bool make_room(struct loop *l, const struct connection *newcomer, int64_t age_min_ms,
                       size_t requests, size_t bytes)
 {
     const struct budget *b = l->shared->budget;
+    if (budget_has_room(b, requests, bytes))
+        return true;
     int64_t now = clock_mono_ms();
-    struct deadline *d = l->fifos[PHASE_BODY].oldest, *next;
-    for (unsigned i = 0; i < body_looks_max && d != NULL; i++, d = next) {
-        struct connection *c = connection_of_deadline(d);
-        int64_t age_ms = now - d->since_mono_ms;
-        next = d->next;
-        if (c == newcomer || age_ms < age_min_ms || budget_has_room(b, requests, bytes))
-            break;
-        if (is_slow(c, age_ms)) /* who is young is not to blame for it */
-            request_refuse(c, age_ms < sending_ms ? ANSWER_OVERLOADED : ANSWER_TOO_SLOW);
+    struct slow slow;
+    find_slow(l, newcomer, now, age_min_ms, &slow);
+    if (!budget_has_room(b, less(requests, slow.len), less(bytes, slow.bytes)))
+        return false;
+    for (size_t i = 0; i < slow.len && !budget_has_room(b, requests, bytes); i++) {
+        struct connection *c = slow.items[i];
+        bool is_young = now - c->deadline.since_mono_ms < sending_ms; /* and not to blame for it */
+        request_refuse(c, is_young ? ANSWER_OVERLOADED : ANSWER_TOO_SLOW);
     }
     return budget_has_room(b, requests, bytes);
 }

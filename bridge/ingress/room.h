@@ -13,8 +13,8 @@ struct loop;
 void room_for_connection(struct loop *l, const struct connection *newcomer);
 
 /* Cuts bodies that are slow to come and began before that of c, the oldest first, until the budget
- * has room for so much more, or there is none of them left. Returns whether there is room: another
- * loop may be faster to take it.
+ * has room for so much more; nobody, if all of them together are too little. Returns whether there
+ * is room: another loop may be faster to take it.
  */
 bool room_for_body(const struct connection *c, size_t requests, size_t bytes);
 

@@ -138,6 +138,7 @@ static enum status place(struct flow *f, struct message *m, int64_t now,
         *ret_err = err;
         return STATUS_REFUSED; /* and somebody has to see to it: another time it is no smaller */
     case VERDICT_OPERATOR:
+        scout_want_metadata(f->scout, m->topic->name);
         *ret_err = err;
         return STATUS_REFUSED;
     case VERDICT_FAILED:

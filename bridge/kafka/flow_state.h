@@ -40,6 +40,7 @@ struct flow {
     int64_t turned_at_mono_ms;
     int64_t missing_asked_at_mono_ms;
     int64_t refresh_asked_at_mono_ms;
+    int64_t leaders_asked_at_mono_ms;
     int64_t retiring_since_mono_ms;
     bool has_given_up; /* nothing is sent any more */
 };

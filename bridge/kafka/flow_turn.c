@@ -19,6 +19,10 @@
 /* Partition counts and leaders are asked for at least this often. */
 #define REFRESH_INTERVAL_MS 30000
 
+/* While somebody waits all leaders are asked this often: within the second that librdkafka counts
+ * in. */
+#define LEADERS_INTERVAL_MS 500
+
 /* After a purge the reports are there already; more polls than this see reports of newer records.
  */
 #define DRAIN_POLLS_MAX 100
@@ -35,6 +39,9 @@ struct concerns {
  * Source: rd_kafka_broker_weight_usable, rdkafka_broker.c 2.0.2 and 2.8.0. */
 static void ask_all_leaders(struct flow *f, int64_t now)
 {
+    if (now - f->leaders_asked_at_mono_ms < LEADERS_INTERVAL_MS)
+        return;
+    f->leaders_asked_at_mono_ms = now;
     pthread_rwlock_rdlock(&f->lock);
     for (size_t i = 0; i < f->map.len; i++)
         for (int32_t k = 0; k < f->map.items[i]->partitions_len; k++) {
@@ -137,6 +144,8 @@ static enum flushed flush_first(struct flow *f, struct lane *lane, int64_t now,
         return FLUSHED_SENT;
     if (err != 0 && errors_verdict(err) != VERDICT_REFUSED)
         flow_record_log_failed(m, rd_kafka_err2str(err));
+    if (errors_verdict(err) == VERDICT_OPERATOR)
+        scout_want_metadata(f->scout, lane->topic);
     *ret = m;
     return FLUSHED_OVER;
 }

@@ -349,6 +349,33 @@ a_slow_body_makes_room_before_somebody_needs_it_and_one_in_custody_does_not(void
     close(whole);
 }
 
+static void nobody_gives_way_where_that_makes_too_little_room(void **state)
+{
+    (void)state;
+    f.opt.threads = 1;
+    f.opt.in_flight_max_bytes = 70000;
+    f.opt.body_timeout_ms = f.opt.deadline_ms = 60000;
+    f.sink.holds = true;
+    ingress_fixture_start(&f);
+    static char body[60000];
+    memset(body, '1', sizeof(body));
+    int whole = client_connect(f.port), slow;
+    assert_true(client_send_text(whole, SIGNED "Content-Length: 60000\r\n\r\n"));
+    assert_true(client_send(whole, body, sizeof(body)));
+    fake_sink_await(&f.sink, 1);
+    open_slow(&slow, 1, SIGNED "Content-Length: 1000\r\n\r\n1");
+    await_in_flight(2);
+    static const char large[] = SIGNED "Content-Length: 60000\r\n\r\n";
+    for (int64_t until = clock_mono_ms() + 20; clock_mono_ms() < until;)
+        assert_int_equal(client_exchange(f.port, large, sizeof(large) - 1).code, 503);
+    assert_true(client_send(slow, body, 999));
+    fake_sink_await(&f.sink, 2);
+    fake_sink_report(&f.sink, STATUS_OK);
+    assert_int_equal(client_read(slow).code, 200);
+    close(slow);
+    close(whole);
+}
+
 /* At 58 bytes a millisecond 800,000 of them are enough for 13 s. */
 static void a_large_body_that_comes_fast_does_not_give_way_to_newcomers(void **state)
 {
@@ -625,6 +652,7 @@ int main(void)
         T(slow_senders_make_room_for_newcomers),
         T(slow_bodies_make_room_for_newcomers),
         T(a_slow_body_makes_room_before_somebody_needs_it_and_one_in_custody_does_not),
+        T(nobody_gives_way_where_that_makes_too_little_room),
         T(a_large_body_that_comes_fast_does_not_give_way_to_newcomers),
         T(slow_senders_make_room_before_who_was_served_and_is_idle),
         T(lock_step_connections_never_stall),

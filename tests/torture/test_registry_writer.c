@@ -99,6 +99,10 @@ static void commit_in_loop(void *ctx)
 
 /* --- a commit --------------------------------------------------------------------------------- */
 
+/* What does not happen. */
+static const atomic_int not_told;
+static const atomic_bool never;
+
 static void await(const atomic_int *told, const atomic_bool *is_claimed, const atomic_bool *is_lost)
 {
     int64_t until_mono_ms = clock_mono_ms() + patience_ms;
@@ -116,7 +120,7 @@ static bool claim(struct stage *s)
     task_loop_call(s->loop, open_in_loop, s);
     if (s->status != STATUS_OK)
         return false;
-    await(&(atomic_int){0}, &s->is_claimed, &s->is_lost);
+    await(&not_told, &s->is_claimed, &s->is_lost);
     if (atomic_load(&s->is_claimed))
         return true;
     task_loop_call(s->loop, close_in_loop, s);
@@ -137,10 +141,10 @@ static bool commit(struct stage *s)
         assert_int_equal(atomic_load(&s->told), 0);
         return false;
     }
-    await(&s->told, &(atomic_bool){false}, &s->is_lost);
+    await(&s->told, &never, &s->is_lost);
     if (atomic_load(&s->told) == 0) { /* the loss was told first: closing tells the commit */
         task_loop_call(s->loop, close_in_loop, s);
-        await(&s->told, &(atomic_bool){false}, &(atomic_bool){false});
+        await(&s->told, &never, &never);
     }
     assert_int_equal(atomic_load(&s->told), 1);
     /* The mock cluster also shows what was not committed. */
