@@ -82,6 +82,13 @@ void test_eventually(bool (*is)(struct spool *s), struct spool *s)
     }
 }
 
+void test_assert_ids(struct spool *s, const char *expected)
+{
+    char *ids = test_spool_ids(s);
+    assert_string_equal(ids, expected);
+    free(ids);
+}
+
 const char *test_metric(struct metrics *m, const char *series, char ret[32])
 {
     struct buf text;

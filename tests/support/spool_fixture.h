@@ -48,6 +48,7 @@ struct spool *test_spool_open(const char *directory, uint64_t max_bytes, struct 
 /* The ce_ids of all records, oldest first, each followed by a blank; asserts that values agree. The
  * caller frees it. */
 char *test_spool_ids(struct spool *s);
+void test_assert_ids(struct spool *s, const char *expected);
 
 /* The value of a series as a scrape prints it: "maesn_bridge_spool_records"; "?" if there is none.
  */

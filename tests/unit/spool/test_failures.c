@@ -215,13 +215,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void assert_ids(const char *expected)
-{
-    char *ids = test_spool_ids(f.spool);
-    assert_string_equal(ids, expected);
-    free(ids);
-}
-
 static bool is_healthy(struct spool *s)
 {
     return spool_is_healthy(s, NULL);
@@ -295,7 +288,7 @@ static void a_call_that_fails_is_told_and_the_spool_goes_on(void **state)
         assert_int_equal(test_put(f.spool, &f.wait, "kept", 1, 10), SPOOL_STORED);
         buf_append_text(&kept, "kept-0 ");
     }
-    assert_ids(buf_text(&kept));
+    test_assert_ids(f.spool, buf_text(&kept));
     buf_done(&kept);
 }
 
@@ -320,7 +313,7 @@ static void what_is_stored_together_fails_together(void **state)
         assert_int_equal(others[i]->outcome, SPOOL_FAILED);
         test_entry_unref(others[i]);
     }
-    assert_ids("a-0 ");
+    test_assert_ids(f.spool, "a-0 ");
 }
 
 static void put_another(void)
@@ -339,7 +332,7 @@ static void what_waited_when_the_disk_was_full_is_tried_all_the_same(void **stat
     assert_int_equal(others[0]->outcome, SPOOL_STORED);
     test_entry_unref(others[0]);
     test_eventually(is_healthy, f.spool);
-    assert_ids("other-0 ");
+    test_assert_ids(f.spool, "other-0 ");
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */
@@ -371,7 +364,7 @@ static void a_database_that_takes_nothing_is_opened_and_tried_until_it_does(void
         make_fail(rows[i].call, STATUS_OK, 0);
         test_wait_for_changes(&f.wait, changes + 1); /* who empties it hears that it is back */
         test_eventually(is_healthy, f.spool);
-        assert_ids("a-0 a-1 ");
+        test_assert_ids(f.spool, "a-0 a-1 ");
     }
 }
 
@@ -387,7 +380,7 @@ static void what_fails_at_the_end_loses_nothing(void **state)
         make_fail(calls[i / 3], STATUS_OK, 0);
         open_spool(0);
         assert_true(is_healthy(f.spool));
-        assert_ids("a-0 a-1 ");
+        test_assert_ids(f.spool, "a-0 a-1 ");
     }
 }
 
@@ -433,7 +426,7 @@ static void while_it_closes_nothing_more_is_taken(void **state)
     test_entry_unref(e);
     test_entry_unref(late);
     open_spool(0);
-    assert_ids("a-0 ");
+    test_assert_ids(f.spool, "a-0 ");
 }
 
 /* --- its size --------------------------------------------------------------------------------- */
@@ -447,7 +440,7 @@ static void a_spool_of_any_quota_takes_a_record(void **state)
         open_spool(quotas[i]);
         assert_int_equal(test_put(f.spool, &f.wait, "a", 1, 10), SPOOL_STORED);
     }
-    assert_ids("a-0 a-0 a-0 ");
+    test_assert_ids(f.spool, "a-0 a-0 a-0 ");
 }
 
 static void a_spool_that_holds_more_than_its_quota_takes_nothing_and_gives_everything(void **state)
@@ -459,12 +452,12 @@ static void a_spool_that_holds_more_than_its_quota_takes_nothing_and_gives_every
     struct test_entry *e = test_entry_new(&f.wait, "b", 1, 10);
     assert_int_equal(spool_put(f.spool, &e->entry), STATUS_BUSY);
     test_entry_unref(e);
-    assert_ids("a-0 a-1 a-2 ");
+    test_assert_ids(f.spool, "a-0 a-1 a-2 ");
     delete_row(1);
     delete_row(2);
     test_eventually(is_healthy, f.spool);
     assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
-    assert_ids("a-2 b-0 ");
+    test_assert_ids(f.spool, "a-2 b-0 ");
 }
 
 static void nobody_has_to_be_told(void **state)
@@ -473,7 +466,7 @@ static void nobody_has_to_be_told(void **state)
     spool_close(f.spool);
     f.spool = test_spool_open(f.directory, 0, f.metrics, NULL);
     assert_int_equal(test_put(f.spool, &f.wait, "a", 1, 10), SPOOL_STORED);
-    assert_ids("a-0 ");
+    test_assert_ids(f.spool, "a-0 ");
 }
 
 /* --- deleting --------------------------------------------------------------------------------- */
@@ -485,7 +478,7 @@ static void what_could_not_be_deleted_is_deleted_when_the_disk_is_back(void **st
     make_fail(DELETE, STATUS_UNAVAILABLE, 1);
     assert_int_equal(spool_delete(f.spool, (const int64_t[]){1, 2}, 2), STATUS_OK);
     test_eventually(has_deleted_two, f.spool);
-    assert_ids("a-2 ");
+    test_assert_ids(f.spool, "a-2 ");
 }
 
 /* A transaction deletes 1024. */
@@ -499,7 +492,7 @@ static void any_number_may_be_deleted_at_once(void **state)
     assert_int_equal(spool_delete(f.spool, sequences, 2000), STATUS_OK);
     test_eventually(has_deleted_2000, f.spool);
     test_eventually(is_empty, f.spool);
-    assert_ids("");
+    test_assert_ids(f.spool, "");
 }
 
 static void to_delete_nothing_or_what_is_not_there_is_no_error(void **state)
@@ -508,7 +501,7 @@ static void to_delete_nothing_or_what_is_not_there_is_no_error(void **state)
     assert_int_equal(spool_delete(f.spool, NULL, 0), STATUS_OK);
     delete_row(99);
     assert_int_equal(test_put(f.spool, &f.wait, "a", 1, 10), SPOOL_STORED);
-    assert_ids("a-0 ");
+    test_assert_ids(f.spool, "a-0 ");
     assert_true(has_deleted("0"));
 }
 
@@ -530,7 +523,7 @@ static void what_is_deleted_goes_together_with_what_is_withdrawn(void **state)
     assert_int_equal(others[0]->outcome, SPOOL_WITHDRAWN);
     test_entry_unref(others[0]);
     test_eventually(has_deleted_one, f.spool);
-    assert_ids("a-1 b-0 ");
+    test_assert_ids(f.spool, "a-1 b-0 ");
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -570,10 +563,10 @@ static void what_waits_to_be_deleted_is_not_read(void **state)
     delete_row(2); /* now a whole page waits */
     assert_int_equal(read_first(2, 1000, &failed, &first), STATUS_OK);
     assert_int_equal(first, 4);
-    assert_ids("a-3 ");
+    test_assert_ids(f.spool, "a-3 ");
     make_fail(BEGIN, STATUS_OK, 0);
     test_eventually(is_healthy, f.spool);
-    assert_ids("a-3 ");
+    test_assert_ids(f.spool, "a-3 ");
 }
 
 static void a_damaged_row_that_cannot_be_noted_for_lack_of_memory_stays(void **state)
@@ -582,11 +575,11 @@ static void a_damaged_row_that_cannot_be_noted_for_lack_of_memory_stays(void **s
     bool failed;
     int64_t first;
     assert_int_equal(test_put(f.spool, &f.wait, "a", 1, 10), SPOOL_STORED);
-    assert_ids("a-0 "); /* what reads it is open */
+    test_assert_ids(f.spool, "a-0 "); /* what reads it is open */
     make_fail(READ, STATUS_INVALID, 1);
     assert_int_equal(read_first(10, 0, &failed, &first), STATUS_NOMEM);
     assert_true(failed);
-    assert_ids("a-0 ");
+    test_assert_ids(f.spool, "a-0 ");
 }
 
 int main(void)

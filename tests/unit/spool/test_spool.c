@@ -55,13 +55,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void assert_ids(const char *expected)
-{
-    char *ids = test_spool_ids(f.spool);
-    assert_string_equal(ids, expected);
-    free(ids);
-}
-
 static bool is_empty(struct spool *s)
 {
     return spool_records(s) == 0 && spool_bytes(s) == 0;
@@ -91,7 +84,7 @@ static void what_is_stored_is_read_back_in_order(void **state)
     assert_int_equal(test_put(f.spool, &f.wait, "a", 2, 10), SPOOL_STORED);
     assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
     assert_int_equal(test_put(f.spool, &f.wait, "c", 3, 10), SPOOL_STORED);
-    assert_ids("a-0 a-1 b-0 c-0 c-1 c-2 ");
+    test_assert_ids(f.spool, "a-0 a-1 b-0 c-0 c-1 c-2 ");
     assert_int_equal(spool_records(f.spool), 6);
 }
 
@@ -104,7 +97,7 @@ static void what_is_stored_is_there_after_a_restart(void **state)
     assert_int_equal(spool_records(f.spool), 2);
     assert_int_equal(spool_bytes(f.spool), bytes);
     assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
-    assert_ids("a-0 a-1 b-0 ");
+    test_assert_ids(f.spool, "a-0 a-1 b-0 ");
 }
 
 static void what_is_deleted_does_not_come_back(void **state)
@@ -113,9 +106,9 @@ static void what_is_deleted_does_not_come_back(void **state)
     assert_int_equal(test_put(f.spool, &f.wait, "a", 3, 10), SPOOL_STORED);
     delete_all();
     test_eventually(is_empty, f.spool);
-    assert_ids("");
+    test_assert_ids(f.spool, "");
     reopen_spool();
-    assert_ids("");
+    test_assert_ids(f.spool, "");
     assert_int_equal(spool_records(f.spool), 0);
 }
 
@@ -126,7 +119,7 @@ static void what_is_to_be_deleted_is_not_read_again(void **state)
     assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
     for (int64_t sequence = 1; sequence <= 400; sequence++)
         assert_int_equal(spool_delete(f.spool, &sequence, 1), STATUS_OK);
-    assert_ids("b-0 "); /* while some are gone and some still go */
+    test_assert_ids(f.spool, "b-0 "); /* while some are gone and some still go */
 }
 
 static void a_sequence_never_comes_twice(void **state)
@@ -187,7 +180,7 @@ static void what_is_withdrawn_in_time_is_not_stored(void **state)
     test_wait_for(&f.wait, 1);
     assert_int_equal(e->outcome, SPOOL_WITHDRAWN);
     test_entry_unref(e);
-    assert_ids("");
+    test_assert_ids(f.spool, "");
     assert_int_equal(spool_bytes(f.spool), 0);
 }
 
@@ -238,11 +231,11 @@ static void the_one_who_empties_it_is_told_when_something_came_after_its_end(voi
     (void)state;
     assert_int_equal(test_put(f.spool, &f.wait, "a", 1, 10), SPOOL_STORED);
     test_wait_for_changes(&f.wait, 1); /* it was never read */
-    assert_ids("a-0 ");
+    test_assert_ids(f.spool, "a-0 ");
     assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
     test_wait_for_changes(&f.wait, 2); /* though a-0 is not deleted yet */
     assert_int_equal(test_put(f.spool, &f.wait, "c", 1, 10), SPOOL_STORED);
-    assert_ids("a-0 b-0 c-0 ");
+    test_assert_ids(f.spool, "a-0 b-0 c-0 ");
     assert_int_equal(f.wait.changes, 2); /* nobody had read b-0 */
 }
 
