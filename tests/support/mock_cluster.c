@@ -144,9 +144,9 @@ void mock_cluster_thaw(struct mock_cluster *c)
     kill(c->pid, SIGCONT);
 }
 
-/* Calls fn for each record, partition by partition. */
-static void read_topic(const struct mock_cluster *c, const char *topic,
-                       void (*fn)(void *ctx, const rd_kafka_message_t *message), void *ctx)
+typedef void each_fn(void *ctx, const rd_kafka_message_t *message);
+
+static rd_kafka_t *reader_new(const struct mock_cluster *c)
 {
     char why[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -159,28 +159,44 @@ static void read_topic(const struct mock_cluster *c, const char *topic,
     assert_int_equal(rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", why, sizeof why), 0);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     assert_non_null(rk);
+    return rk;
+}
+
+static void reader_free(rd_kafka_t *rk)
+{
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+}
+
+static void read_partition(rd_kafka_t *rk, const char *topic, int partition, each_fn *fn, void *ctx)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(rk, list), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    for (bool at_end = false; !at_end;) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 10000);
+        assert_non_null(message);
+        at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (message->err == 0)
+            fn(ctx, message);
+        rd_kafka_message_destroy(message);
+    }
+}
+
+/* Calls fn for each record, partition by partition. */
+static void read_topic(const struct mock_cluster *c, const char *topic, each_fn *fn, void *ctx)
+{
+    rd_kafka_t *rk = reader_new(c);
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
     const struct rd_kafka_metadata *metadata;
     assert_int_equal(rd_kafka_metadata(rk, 0, rkt, &metadata, 5000), 0);
     int partitions = metadata->topics[0].partition_cnt;
     rd_kafka_metadata_destroy(metadata);
-    for (int p = 0; p < partitions; p++) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
-        assert_int_equal(rd_kafka_assign(rk, list), 0);
-        rd_kafka_topic_partition_list_destroy(list);
-        for (bool at_end = false; !at_end;) {
-            rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 10000);
-            assert_non_null(message);
-            at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-            if (message->err == 0)
-                fn(ctx, message);
-            rd_kafka_message_destroy(message);
-        }
-    }
+    for (int p = 0; p < partitions; p++)
+        read_partition(rk, topic, p, fn, ctx);
     rd_kafka_topic_destroy(rkt);
-    rd_kafka_consumer_close(rk);
-    rd_kafka_destroy(rk);
+    reader_free(rk);
 }
 
 struct search {
@@ -199,6 +215,16 @@ unsigned mock_cluster_count(const struct mock_cluster *c, const char *topic, con
 {
     struct search search = {value, 0};
     read_topic(c, topic, compare, &search);
+    return search.found;
+}
+
+unsigned mock_cluster_count_in(const struct mock_cluster *c, const char *topic, int partition,
+                               const char *value)
+{
+    struct search search = {value, 0};
+    rd_kafka_t *rk = reader_new(c);
+    read_partition(rk, topic, partition, compare, &search);
+    reader_free(rk);
     return search.found;
 }
 

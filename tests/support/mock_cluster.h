@@ -37,6 +37,10 @@ void mock_cluster_thaw(struct mock_cluster *c);
 /* How many records with exactly this value are in the topic now. */
 unsigned mock_cluster_count(const struct mock_cluster *c, const char *topic, const char *value);
 
+/* The same of one partition; the brokers of the others may be down. */
+unsigned mock_cluster_count_in(const struct mock_cluster *c, const char *topic, int partition,
+                               const char *value);
+
 /* All records of a topic, as lines "partition key value" in the order of their partition's offsets.
  * The caller frees it. */
 char *mock_cluster_dump(const struct mock_cluster *c, const char *topic);
