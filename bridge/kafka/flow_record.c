@@ -58,7 +58,7 @@ rd_kafka_resp_err_t flow_record_put(struct flow *f, struct message *m, int64_t n
     rd_kafka_resp_err_t err =
         instance_produce(f->current, m->topic->index, m->lane->partition, m->record, m);
     if (err != 0)
-        lane_remove(&m->entry);
+        lane_unsend(m->lane, &m->entry);
     return err;
 }
 
@@ -252,6 +252,21 @@ bool flow_record_send_dead_letter(struct flow *f, struct message *m, rd_kafka_re
     return false;
 }
 
+/* Whether the record is as good as not sent, as lane_unsend() has it. */
+static bool is_unsent(struct judgement judgement)
+{
+    switch (judgement.verdict) {
+    case VERDICT_RETURNED:
+    case VERDICT_REFUSED:
+    case VERDICT_OPERATOR:
+        return !judgement.is_ambiguous;
+    case VERDICT_DURABLE:
+    case VERDICT_FAILED:
+        return false;
+    }
+    return false;
+}
+
 void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, rd_kafka_msg_status_t status)
 {
     struct flow *f = ctx;
@@ -263,7 +278,10 @@ void flow_on_report(void *ctx, void *opaque, rd_kafka_resp_err_t err, rd_kafka_m
     m->ambiguous = m->ambiguous || judgement.is_ambiguous;
 
     pthread_mutex_lock(&lane->lock);
-    lane_remove(&m->entry);
+    if (is_unsent(judgement))
+        lane_unsend(lane, &m->entry);
+    else
+        lane_remove(&m->entry);
     bool resumed = verdict == VERDICT_DURABLE && lane_acknowledge(lane);
     int64_t paused_ms = now - lane->paused_at_mono_ms;
     /* A broker refuses a batch as a whole: who is to blame shows when each is sent alone. */

@@ -78,10 +78,12 @@ void lane_enter(struct lane *lane, struct lane_entry *entry, int64_t now_mono_ms
 void lane_send(struct lane *lane, struct lane_entry *entry, int64_t now_mono_ms)
 {
     entry->leader = lane->leader;
+    entry->trial = 0;
     list_insert_after(lane->sent.previous, entry);
     if (lane->state != LANE_TRIAL)
         return;
     assert(lane->trial_room > 0);
+    entry->trial = lane->trials;
     lane->trial_room--;
     if (lane->trial_at_mono_ms == 0)
         lane->trial_at_mono_ms = now_mono_ms;
@@ -100,6 +102,16 @@ void lane_remove(struct lane_entry *entry)
     entry->previous->next = entry->next;
     entry->next->previous = entry->previous;
     entry->previous = entry->next = NULL;
+}
+
+void lane_unsend(struct lane *lane, struct lane_entry *entry)
+{
+    lane_remove(entry);
+    if (lane->state != LANE_TRIAL || entry->trial != lane->trials)
+        return;
+    lane->trial_room++;
+    if (lane->trial_room == LANE_TRIAL_WINDOW)
+        lane->trial_at_mono_ms = 0;
 }
 
 struct lane_entry *lane_first_held(const struct lane *lane)
@@ -158,6 +170,7 @@ void lane_try(struct lane *lane)
 {
     assert(lane->state == LANE_PAUSED);
     lane->state = LANE_TRIAL;
+    lane->trials++;
     lane->trial_room = LANE_TRIAL_WINDOW;
     lane->trial_at_mono_ms = 0;
 }

@@ -24,7 +24,8 @@
  * before anything is concluded about it. While it is out, it is the last of sent, and nothing
  * follows.
  *  3. Nothing goes to the client past a held entry: while held is not empty, new ones are held.
- *  4. trial_room is at most LANE_TRIAL_WINDOW, and counts only in TRIAL.
+ *  4. trial_room is at most LANE_TRIAL_WINDOW, and counts only in TRIAL: what is surely not stored
+ *     gives its place back, so that it bounds what may be.
  *
  * Thread: everything under lane->lock, which the caller holds.
  */
@@ -54,6 +55,7 @@ struct lane_entry {
     int64_t accepted_at_mono_ms; /* by publish: what its callback's time is counted from */
     bool is_alone;               /* to be sent with nothing else of its partition: a batch of one */
     int32_t leader;              /* the broker it was sent to last, as far as is known */
+    uint64_t trial;              /* the number of the trial it was sent in last; 0: in none */
 };
 
 struct lane {
@@ -68,7 +70,8 @@ struct lane {
     int64_t paused_at_mono_ms;
     int64_t refuses_at_mono_ms;     /* when a pause begins to refuse new records */
     int64_t in_doubt_since_mono_ms; /* all brokers were said to be down; 0: no doubt */
-    int64_t trial_at_mono_ms;       /* of the trial's first record; 0: none yet */
+    uint64_t trials;                /* how many there were; the last one's number */
+    int64_t trial_at_mono_ms;       /* since when something of the trial is out; 0: nothing */
     unsigned trial_room;
     bool is_fruitless; /* the last trial ended without an acknowledgement */
     uint64_t next_sequence;
@@ -100,6 +103,13 @@ void lane_hold(struct lane *lane, struct lane_entry *entry);
 
 /* Takes the entry out of the list it is in. */
 void lane_remove(struct lane_entry *entry);
+
+/* The same of an entry in the client that surely was not stored, and whose end says nothing of the
+ * leader's acknowledgements: the client did not take it or gave it back unsent, or it was refused
+ * for what it is. Another one may be tried in its place at once. Whatever may be stored keeps its
+ * place, and so does what failed otherwise: a leader that answers but does not acknowledge would
+ * get one record after the other. */
+void lane_unsend(struct lane *lane, struct lane_entry *entry);
 
 /* The first held entry if it may be sent now, else NULL. */
 struct lane_entry *lane_next_to_send(const struct lane *lane);

@@ -12,6 +12,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/kafka/instance.h"
+#include "bridge/kafka/lane.h"
 #include "tests/integration/producer_fixture.h"
 
 #define BURST 400
@@ -49,6 +50,17 @@ static void abandon_all(struct outcome *const outcomes[], size_t len)
 {
     for (size_t i = 0; i < len; i++)
         publication_abandon(&outcomes[i]->pub);
+}
+
+static bool is_healthy(void *ctx)
+{
+    struct fixture *f = ctx;
+    return producer_is_healthy(f->producer, &(struct diag){0});
+}
+
+static bool is_unhealthy(void *ctx)
+{
+    return !is_healthy(ctx);
 }
 
 static void
@@ -217,15 +229,59 @@ static void a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_on
     fixture_done(&f);
 }
 
-static bool is_healthy(void *ctx)
+/* What the first records of a trial end with without being stored, and the key they have. */
+struct trial_end {
+    int answered_with; /* 0: nothing is sent */
+    const char *key;
+};
+
+/* More than a trial lets out at once, all held by a lane whose broker is gone, and a record behind
+ * them that is fine. Until the trial were over by the clock it takes longer than this waits. */
+static void go_through_a_trial(const struct trial_end *end, const char *key_of_the_last)
 {
-    struct fixture *f = ctx;
-    return producer_is_healthy(f->producer, &(struct diag){0});
+    struct fixture f;
+    fixture_init(&f, 1);
+    f.options.deadline_ms = 60000;
+    f.options.stall_ms = 50000;
+    f.options.linger_ms = 100; /* what a trial lets out is one request, and has one answer */
+    static const struct cluster_property raw[] = {{"message.max.bytes", "1000"}};
+    f.options.cluster.raw = raw;
+    f.options.cluster.raw_len = 1;
+    fixture_start(&f);
+    assert_durable(&f, key_of_the_last, "before");
+    assert_true(eventually(is_healthy, &f, 20000));
+    mock_cluster_set_down(f.cluster, 1, true);
+    assert_true(eventually(is_unhealthy, &f, 20000));
+    struct outcome *outcomes[2 * LANE_TRIAL_WINDOW];
+    for (int i = 0; i < 2 * LANE_TRIAL_WINDOW; i++)
+        outcomes[i] = fixture_publish(&f, end->key, "first", 1);
+    struct outcome *last = fixture_publish(&f, key_of_the_last, "last", 1);
+    if (end->answered_with != 0)
+        mock_cluster_fail_produce(f.cluster, end->answered_with, 1);
+    mock_cluster_set_down(f.cluster, 1, false);
+    assert_int_equal(outcome_wait(last, 30000), STATUS_OK);
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "last"), 1);
+    for (int i = 0; i < 2 * LANE_TRIAL_WINDOW; i++) {
+        (void)outcome_wait(outcomes[i], 30000);
+        outcome_free(outcomes[i]);
+    }
+    outcome_free(last);
+    fixture_done(&f);
 }
 
-static bool is_unhealthy(void *ctx)
+static void a_trial_goes_on_after_records_that_were_refused(void **state)
 {
-    return !is_healthy(ctx);
+    (void)state;
+    static char long_key[1500];
+    memset(long_key, 'k', sizeof long_key - 1);
+    const struct trial_end ends[] = {
+        {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "a"}, /* somebody has to mend it */
+        {RD_KAFKA_RESP_ERR_INVALID_RECORD, "a"},   /* in company, and then alone */
+        {0, long_key},                             /* too large for the client */
+    };
+    const char *keys[] = {"a", "d", "c", "f"}; /* of the partitions 0, 1, 2 and 3 */
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        go_through_a_trial(&ends[i], keys[instance_partition(bytes_of_text(ends[i].key), 4)]);
 }
 
 /* A callback that waited for its secret first is due long before the deadline counted from its
@@ -312,6 +368,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(records_in_flight_to_a_mute_leader_reach_the_new_one_in_time),
         cmocka_unit_test(so_do_those_to_the_only_leader_that_was_in_use),
         cmocka_unit_test(a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only),
+        cmocka_unit_test(a_trial_goes_on_after_records_that_were_refused),
         cmocka_unit_test(what_is_held_is_not_sent_once_its_callback_is_due),
         cmocka_unit_test(stopping_with_the_broker_gone_still_reports_each_record),
         cmocka_unit_test(stopping_delivers_what_is_under_way),

@@ -257,6 +257,67 @@ static void a_record_that_must_be_alone_has_no_company_in_the_client(void **stat
     lane_done(&f.lane);
 }
 
+static void what_was_not_sent_gives_its_place_in_a_trial_back(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f);
+    publish(&f, 50); /* before the trial: it has no place in it */
+    lane_pause(&f.lane, 0, 100);
+    lane_try(&f.lane);
+    for (int i = 0; i < LANE_TRIAL_WINDOW; i++)
+        assert_int_equal(publish(&f, 200), LANE_GATE_SEND);
+    lane_unsend(&f.lane, &f.entries[0]);
+    lane_check(&f.lane);
+    assert_int_equal(publish(&f, 300), LANE_GATE_HOLD);
+    assert_null(lane_next_to_send(&f.lane));
+    lane_unsend(&f.lane, &f.entries[1]);
+    lane_check(&f.lane);
+    struct lane_entry *held = &f.entries[LANE_TRIAL_WINDOW + 1];
+    assert_ptr_equal(lane_next_to_send(&f.lane), held);
+    lane_remove(held);
+    lane_send(&f.lane, held, 400);
+    lane_remove(held); /* it may be stored: its place is gone */
+    assert_int_equal(publish(&f, 500), LANE_GATE_HOLD);
+    assert_null(lane_next_to_send(&f.lane));
+    lane_done(&f.lane);
+}
+
+static void the_clock_of_a_trial_stands_while_nothing_of_it_is_out(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f);
+    lane_pause(&f.lane, 0, 100);
+    lane_try(&f.lane);
+    publish(&f, 200);
+    publish(&f, 300);
+    lane_unsend(&f.lane, &f.entries[0]);
+    assert_true(lane_is_stalled(&f.lane, STALL_MS, 1201));
+    lane_unsend(&f.lane, &f.entries[1]);
+    assert_false(lane_is_stalled(&f.lane, STALL_MS, 99999));
+    publish(&f, 2000);
+    assert_false(lane_is_stalled(&f.lane, STALL_MS, 3000));
+    assert_true(lane_is_stalled(&f.lane, STALL_MS, 3001));
+    lane_done(&f.lane);
+}
+
+static void a_place_in_one_trial_is_none_in_the_next(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f);
+    lane_pause(&f.lane, 0, 100);
+    lane_try(&f.lane);
+    publish(&f, 200);
+    lane_pause(&f.lane, 0, 1300);
+    lane_try(&f.lane);
+    lane_unsend(&f.lane, &f.entries[0]);
+    lane_check(&f.lane);
+    assert_int_equal(f.lane.trial_room, LANE_TRIAL_WINDOW);
+    lane_done(&f.lane);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +332,9 @@ int main(void)
         cmocka_unit_test(stragglers_of_an_outage_do_not_stall_the_lane_again),
         cmocka_unit_test(a_fruitless_trial_makes_the_next_one_refuse_what_it_cannot_send),
         cmocka_unit_test(a_record_that_must_be_alone_has_no_company_in_the_client),
+        cmocka_unit_test(what_was_not_sent_gives_its_place_in_a_trial_back),
+        cmocka_unit_test(the_clock_of_a_trial_stands_while_nothing_of_it_is_out),
+        cmocka_unit_test(a_place_in_one_trial_is_none_in_the_next),
         cmocka_unit_test(a_lane_has_moved_when_its_records_went_to_another_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
