@@ -17,6 +17,8 @@ ARRAYS = (1, 5, 20, 100)
 THREADS = (1, 2, 4)
 ACCOUNTS = (1, 1000, 3000)
 ENTRIES = (0, 1000, 10000, 100000)
+# With the usual key an account's invoices are in one partition: few routes would produce larger batches, to fewer.
+KEY_OF_ALL_PARTITIONS = {"key": "{resource}:{account}:{resource_id}"}
 CONNECTIONS = 64
 PASS_S = 15  # reconciler.interval_s
 
@@ -47,7 +49,7 @@ def of_callbacks(bench, cluster):
         routes = {}
         for count in ROUTES:
             accounts = accounts_of(count)
-            routes[count] = Variant(start(accounts), bench.prepared(f"growth-{count}", accounts, count=max(4096, count)))
+            routes[count] = Variant(start(accounts, topics=KEY_OF_ALL_PARTITIONS), bench.prepared(f"growth-{count}", accounts, count=max(4096, count)))
         threads = {count: Variant(start(ingress={"threads": count}), bench.requests) for count in THREADS}
         bodies = {size: Variant(base, bench.prepared(f"body-{size}", size=size if size > 150 else 0, count=512)) for size in BODIES}
         arrays = {size: Variant(base, bench.prepared(f"array-{size}", events=size, count=512)) for size in ARRAYS}

@@ -920,16 +920,16 @@ static void an_answer_tells_how_far_its_attempt_came_and_when(void **state)
     const struct http_times *times = &g.answer.times;
     (void)state;
     prepare(&c, replies, COUNT(replies));
-    c.options.timeout_ms = 300;
+    c.options.timeout_ms = 2000;
     start(&c);
     ask(&c, (struct http_request){.method = HTTP_POST}, &g);
     assert_int_equal(g.answer.code, 200);
     assert_in_range(times->resolved_us, 1, times->connected_us);
     assert_int_equal(times->secured_us, times->connected_us); /* there is nothing to secure */
-    assert_in_range(times->answered_us, times->secured_us + 50000, 300000);
+    assert_in_range(times->answered_us, times->secured_us + 50000, 2000000);
     ask(&c, (struct http_request){.method = HTTP_POST}, &g);
     assert_int_equal(g.answer.outcome, HTTP_UNANSWERED);
-    assert_in_range(times->connected_us, 1, 300000);
+    assert_in_range(times->connected_us, 1, 2000000);
     assert_int_equal(times->answered_us, 0);
     teardown(&c);
 

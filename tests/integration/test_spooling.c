@@ -14,7 +14,7 @@
 #include "tests/support/faulty_disk.h"
 #include "tests/support/spool_fixture.h"
 
-#define DEADLINE_MS 400
+#define DEADLINE_MS 2000
 #define SENDERS 6
 #define EVENTS 150
 #define MANY 8192

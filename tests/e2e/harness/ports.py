@@ -1,18 +1,44 @@
-"""Free ports on loopback."""
+"""Where servers of a test listen."""
 
+import itertools
+import os
+import pathlib
+import random
+import re
 import socket
+
+LOWEST, HIGHEST = 10000, 65535
+WORKERS_MAX = 16  # processes that test side by side
+ENOUGH = 8000  # for all of them
+
+
+def _own_ports():
+    """This process's share of the ports that no client's socket is given: a server that is ended and started again would find such
+    a one taken. Where clients may have nearly all, the share is of all."""
+    lowest_of_clients = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    beyond = lowest_of_clients if lowest_of_clients >= LOWEST + ENOUGH else HIGHEST + 1
+    worker = re.search(r"\d+$", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    share = int(worker[0]) % WORKERS_MAX if worker else random.randrange(WORKERS_MAX)
+    ports = list(range(LOWEST, beyond))[share::WORKERS_MAX]
+    random.shuffle(ports)
+    return itertools.cycle(ports)
+
+
+_candidates = _own_ports()
+
+
+def _is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def free_ports(count):
-    """So many ports that nobody listens on; distinct, since all are held until the last is found."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for s in held:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in held]
-    finally:
-        for s in held:
-            s.close()
+    """So many ports that nobody listens on; the next call returns others."""
+    return list(itertools.islice(filter(_is_free, _candidates), count))
 
 
 def is_listening(port, host="127.0.0.1"):
