@@ -49,6 +49,19 @@ enum status client_new_take(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafk
     return STATUS_OK;
 }
 
+rd_kafka_resp_err_t client_partitions_len(rd_kafka_t *rk, rd_kafka_topic_t *topic, int timeout_ms,
+                                          int32_t *ret)
+{
+    CLEANUP(client_metadata_release) const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
+                                       : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        *ret = metadata->topics[0].partition_cnt;
+    return err;
+}
+
 int client_remaining_ms(int64_t until_mono_ms, int max_ms)
 {
     int64_t left = until_mono_ms - clock_mono_ms();

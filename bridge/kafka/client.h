@@ -22,6 +22,12 @@ enum status client_conf(const struct cluster *cluster, const struct cluster_prop
 enum status client_new_take(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **ret,
                             struct diag *diag) MUST_CHECK;
 
+/* Asks the brokers how many partitions the topic has, and waits for them no longer than timeout_ms.
+ * Returns the error of the question, or of the topic itself; *ret may be 0 while it is being made.
+ */
+rd_kafka_resp_err_t client_partitions_len(rd_kafka_t *rk, rd_kafka_topic_t *topic, int timeout_ms,
+                                          int32_t *ret) MUST_CHECK;
+
 /* What is left until the instant, at least 0 and at most max_ms. */
 int client_remaining_ms(int64_t until_mono_ms, int max_ms);
 

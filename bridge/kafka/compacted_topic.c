@@ -158,11 +158,9 @@ static struct look look_failed(enum look_verdict verdict, enum status status, co
 static struct look look_at_size(rd_kafka_t *rk, rd_kafka_topic_t *topic)
 {
     const char *name = rd_kafka_topic_name(topic);
-    CLEANUP(client_metadata_release) const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &metadata, QUESTION_TIMEOUT_MS);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                       : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    int32_t partitions_len = 0;
+    rd_kafka_resp_err_t err =
+        client_partitions_len(rk, topic, QUESTION_TIMEOUT_MS, &partitions_len);
     /* With a default: whatever else it is, it may pass. */
     switch (err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
@@ -178,9 +176,9 @@ static struct look look_at_size(rd_kafka_t *rk, rd_kafka_topic_t *topic)
     default:
         return look_failed(LOOK_AGAIN, STATUS_UNAVAILABLE, name, rd_kafka_err2str(err));
     }
-    if (metadata->topics[0].partition_cnt == 0)
+    if (partitions_len == 0)
         return look_failed(LOOK_AGAIN, STATUS_UNAVAILABLE, name, "it has no partitions yet");
-    return (struct look){.verdict = LOOK_FINE, .partitions_len = metadata->topics[0].partition_cnt};
+    return (struct look){.verdict = LOOK_FINE, .partitions_len = partitions_len};
 }
 
 static struct look look_at_policy(const char *name, const rd_kafka_ConfigResource_t *resource)

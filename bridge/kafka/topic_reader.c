@@ -57,20 +57,17 @@ static enum status unavailable(const struct topic_reader *r, const char *why, st
 static enum status ask_for_partitions(struct topic_reader *r, int64_t until_mono_ms,
                                       struct diag *diag)
 {
-    CLEANUP(client_metadata_release) const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err = rd_kafka_metadata(
-        r->rk, 0, r->topic, &metadata, client_remaining_ms(until_mono_ms, QUESTION_TIMEOUT_MS));
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                       : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    int32_t partitions_len = 0;
+    rd_kafka_resp_err_t err = client_partitions_len(
+        r->rk, r->topic, client_remaining_ms(until_mono_ms, QUESTION_TIMEOUT_MS), &partitions_len);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && errors_verdict(err) == VERDICT_OPERATOR)
         return unavailable(r, rd_kafka_err2str(err), diag);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || metadata->topics[0].partition_cnt < 1)
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || partitions_len < 1)
         return STATUS_BUSY;
-    r->partitions = calloc((size_t)metadata->topics[0].partition_cnt, sizeof *r->partitions);
+    r->partitions = calloc((size_t)partitions_len, sizeof *r->partitions);
     if (r->partitions == NULL)
         return STATUS_NOMEM;
-    r->partitions_len = metadata->topics[0].partition_cnt;
+    r->partitions_len = partitions_len;
     return STATUS_OK;
 }
 

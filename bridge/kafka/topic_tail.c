@@ -122,20 +122,16 @@ static enum status unavailable(const struct topic_tail *t, const char *why, stru
 
 static enum status find_partition(struct topic_tail *t, int64_t until_mono_ms, struct diag *diag)
 {
-    CLEANUP(client_metadata_release) const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err = rd_kafka_metadata(
-        t->rk, 0, t->topic, &metadata, client_remaining_ms(until_mono_ms, QUESTION_TIMEOUT_MS));
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                       : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    int32_t partitions_len = 0;
+    rd_kafka_resp_err_t err = client_partitions_len(
+        t->rk, t->topic, client_remaining_ms(until_mono_ms, QUESTION_TIMEOUT_MS), &partitions_len);
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         return unavailable(t, "there is no such topic, run 'topics apply'", diag);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && errors_verdict(err) == VERDICT_OPERATOR)
         return unavailable(t, rd_kafka_err2str(err), diag);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || metadata->topics[0].partition_cnt < 1)
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || partitions_len < 1)
         return STATUS_BUSY;
-    t->partition =
-        murmur2_partition(bytes_of(t->key, t->key_len), metadata->topics[0].partition_cnt);
+    t->partition = murmur2_partition(bytes_of(t->key, t->key_len), partitions_len);
     return STATUS_OK;
 }
 

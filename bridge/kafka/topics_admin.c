@@ -5,6 +5,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
+#include "bridge/kafka/client.h"
 #include "bridge/kafka/cluster.h"
 #include "bridge/kafka/errors.h"
 
@@ -22,26 +23,12 @@ struct topics_admin {
 
 DEFINE_CLEANUP(struct topics_admin *, topics_admin_free)
 
-static void event_free(rd_kafka_event_t *event)
-{
-    if (event != NULL)
-        rd_kafka_event_destroy(event);
-}
-DEFINE_CLEANUP(rd_kafka_event_t *, event_free)
-
 static void options_free(rd_kafka_AdminOptions_t *options)
 {
     if (options != NULL)
         rd_kafka_AdminOptions_destroy(options);
 }
 DEFINE_CLEANUP(rd_kafka_AdminOptions_t *, options_free)
-
-static void metadata_free(const struct rd_kafka_metadata *metadata)
-{
-    if (metadata != NULL)
-        rd_kafka_metadata_destroy(metadata);
-}
-DEFINE_CLEANUP(const struct rd_kafka_metadata *, metadata_free)
 
 enum status topics_admin_new(const struct cluster *cluster, struct topics_admin **ret,
                              struct diag *diag)
@@ -152,7 +139,7 @@ static enum status describe(struct topics_admin *admin, const char *const names[
         resources[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, names[i]);
     rd_kafka_DescribeConfigs(admin->rk, resources, len, options, admin->queue);
     rd_kafka_ConfigResource_destroy_array(resources, len);
-    CLEANUP(event_free_scoped) rd_kafka_event_t *event = await(admin);
+    CLEANUP(client_event_release) rd_kafka_event_t *event = await(admin);
     if (event == NULL)
         return unavailable(diag, "settings of topics", "no answer");
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -169,7 +156,7 @@ static enum status look_at_settings(struct topics_admin *admin, struct topics_fo
         const char *names[DESCRIBE_MAX];
         for (size_t i = 0; i < part; i++)
             names[i] = found[from + i].name;
-        CLEANUP(event_free_scoped) rd_kafka_event_t *event = NULL;
+        CLEANUP(client_event_release) rd_kafka_event_t *event = NULL;
         enum status status = describe(admin, names, part, &event, diag);
         if (status != STATUS_OK)
             return status;
@@ -190,7 +177,7 @@ enum status topics_admin_plan(struct topics_admin *admin, const struct topics_wi
                               size_t wishes_len, const struct topics_sizes *sizes, struct arena *a,
                               struct topics_plan *ret, struct diag *diag)
 {
-    CLEANUP(metadata_free_scoped) const struct rd_kafka_metadata *metadata = NULL;
+    CLEANUP(client_metadata_release) const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t err = rd_kafka_metadata(admin->rk, 1, NULL, &metadata, ADMIN_TIMEOUT_MS);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return unavailable(diag, "the cluster does not answer", rd_kafka_err2str(err));
@@ -237,9 +224,9 @@ static void wait_until_visible(struct topics_admin *admin, const char *name)
     rd_kafka_topic_t *topic = rd_kafka_topic_new(admin->rk, name, NULL);
     bool is_visible = topic == NULL;
     while (!is_visible && clock_mono_ms() < until) {
-        CLEANUP(metadata_free_scoped) const struct rd_kafka_metadata *metadata = NULL;
-        is_visible = rd_kafka_metadata(admin->rk, 0, topic, &metadata, 1000) == 0 &&
-                     metadata->topic_cnt == 1 && metadata->topics[0].err == 0;
+        int32_t partitions_len;
+        is_visible = client_partitions_len(admin->rk, topic, 1000, &partitions_len) ==
+                     RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     if (topic != NULL)
         rd_kafka_topic_destroy(topic);
@@ -261,7 +248,7 @@ static enum status create(struct topics_admin *admin, const struct topics_change
         rd_kafka_AdminOptions_set_operation_timeout(options, ADMIN_TIMEOUT_MS, why, sizeof why);
     rd_kafka_CreateTopics(admin->rk, &topic, 1, options, admin->queue);
     rd_kafka_NewTopic_destroy(topic);
-    CLEANUP(event_free_scoped) rd_kafka_event_t *event = await(admin);
+    CLEANUP(client_event_release) rd_kafka_event_t *event = await(admin);
     if (event == NULL)
         return unavailable(diag, change->topic, "no answer");
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -300,7 +287,7 @@ static enum status send_settings(struct topics_admin *admin, const struct topics
     CLEANUP(options_free_scoped)
     rd_kafka_AdminOptions_t *options = options_new(admin, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
     rd_kafka_AlterConfigs(admin->rk, &resource, 1, options, admin->queue);
-    CLEANUP(event_free_scoped) rd_kafka_event_t *event = await(admin);
+    CLEANUP(client_event_release) rd_kafka_event_t *event = await(admin);
     if (event == NULL)
         return unavailable(diag, change->topic, "no answer");
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -319,7 +306,7 @@ static enum status send_settings(struct topics_admin *admin, const struct topics
 static enum status alter(struct topics_admin *admin, const struct topics_change *change,
                          struct diag *diag)
 {
-    CLEANUP(event_free_scoped) rd_kafka_event_t *event = NULL;
+    CLEANUP(client_event_release) rd_kafka_event_t *event = NULL;
     enum status status = describe(admin, &change->topic, 1, &event, diag);
     if (status != STATUS_OK)
         return status;

@@ -127,20 +127,15 @@ static enum status lose_by(struct transactor *t, const rd_kafka_error_t *error, 
 enum status transactor_look(struct transactor *t, const char *topic, int64_t until_mono_ms,
                             int32_t *ret_partitions, struct diag *diag)
 {
-    CLEANUP(client_metadata_release) const struct rd_kafka_metadata *metadata = NULL;
     CLEANUP(topic_free_scoped) rd_kafka_topic_t *handle = rd_kafka_topic_new(t->rk, topic, NULL);
     if (handle == NULL)
         return diag_set(diag, STATUS_INVALID, "%s", rd_kafka_err2str(rd_kafka_last_error()));
-    rd_kafka_resp_err_t err =
-        rd_kafka_metadata(t->rk, 0, handle, &metadata, client_remaining_ms(until_mono_ms, STEP_MS));
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                       : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    rd_kafka_resp_err_t err = client_partitions_len(
+        t->rk, handle, client_remaining_ms(until_mono_ms, STEP_MS), ret_partitions);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return diag_set(
             diag, errors_verdict(err) == VERDICT_OPERATOR ? STATUS_INVALID : STATUS_UNAVAILABLE,
             "%s", rd_kafka_err2str(err));
-    *ret_partitions = metadata->topics[0].partition_cnt;
     return STATUS_OK;
 }
 
