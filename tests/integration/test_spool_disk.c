@@ -16,23 +16,13 @@
 /* Cuts in one run; POWER_CUTS=5000 for more. */
 enum { POWER_CUTS = 300 };
 
-static struct {
-    char directory[64];
-    struct metrics *metrics;
-    struct test_wait wait;
-    struct spool *spool;
-} f;
+static struct spool_fixture f;
 
 static int setup(void **state)
 {
     (void)state;
     faulty_disk_start();
-    memset(&f, 0, sizeof(f));
-    spool_fixture_make_directory(f.directory);
-    test_wait_init(&f.wait);
-    if (metrics_new(&f.metrics) != STATUS_OK)
-        return -1;
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    spool_fixture_init(&f);
     return 0;
 }
 
@@ -40,16 +30,8 @@ static int teardown(void **state)
 {
     (void)state;
     faulty_disk_set_flush_stuck(false);
-    spool_close(f.spool);
-    metrics_free(f.metrics);
-    spool_fixture_remove_directory(f.directory);
+    spool_fixture_done(&f);
     return 0;
-}
-
-static void assert_metric(const char *series, const char *expected)
-{
-    char value[32];
-    assert_string_equal(test_metric(f.metrics, series, value), expected);
 }
 
 static bool is_healthy(struct spool *s)
@@ -174,8 +156,8 @@ static void nothing_stored_is_missing_after_a_power_cut(void **state)
     for (unsigned i = 1; i <= n; i++)
         if (cut_power(i, false) > 0)
             fail_msg("the cut with seed %u lost what was stored", i);
-    assert_metric("maesn_bridge_spool_quarantined_total", "0");
-    assert_metric("maesn_bridge_spool_damaged_records_total", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_damaged_records_total", "0");
     printf("%u power cuts\n", n);
 }
 
@@ -280,7 +262,7 @@ static void a_disk_that_fails_to_read_is_told_of_and_nothing_is_set_aside(void *
     test_eventually(is_healthy, f.spool);
     test_eventually(is_read, f.spool);
     test_assert_ids(f.spool, "a-0 a-1 ");
-    assert_metric("maesn_bridge_spool_quarantined_total", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "0");
 }
 
 /* --- flushes that fail ---------------------------------------------------------------------- */
@@ -296,8 +278,8 @@ static void a_failed_flush_is_told_and_the_spool_comes_back(void **state)
     assert_non_null(strstr(diag.text, "disk I/O error"));
     struct test_entry *e = test_entry_new(&f.wait, "c", 1, 10);
     assert_int_equal(spool_put(f.spool, &e->entry), STATUS_UNAVAILABLE);
-    assert_metric("maesn_bridge_spool_refused_total{reason=\"failed\"}", "1");
-    assert_metric("maesn_bridge_spool_healthy", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_refused_total{reason=\"failed\"}", "1");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_healthy", "0");
     size_t changes = f.wait.changes;
     faulty_disk_set_flush_fails(false);
     test_eventually(is_healthy, f.spool);
@@ -308,8 +290,8 @@ static void a_failed_flush_is_told_and_the_spool_comes_back(void **state)
     test_entry_unref(e);
     /* b was answered 503 and is there all the same: it is delivered, and counted. */
     test_assert_ids(f.spool, "a-0 a-1 b-0 b-1 b-2 c-0 ");
-    assert_metric("maesn_bridge_spool_ambiguous_records_total", "3");
-    assert_metric("maesn_bridge_spool_healthy", "1");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_ambiguous_records_total", "3");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_healthy", "1");
 }
 
 static void nothing_stored_is_missing_after_a_failed_flush_and_a_power_cut(void **state)
@@ -358,12 +340,12 @@ static void a_disk_that_does_not_answer_is_not_waited_for(void **state)
     assert_false(spool_is_healthy(f.spool, &diag));
     assert_string_equal(diag.text, "the disk has not answered for 2 s");
     assert_int_equal(spool_put(f.spool, &second->entry), STATUS_UNAVAILABLE);
-    assert_metric("maesn_bridge_spool_healthy", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_healthy", "0");
     faulty_disk_set_flush_stuck(false);
     test_wait_for(&f.wait, 1);
     assert_int_equal(first->outcome, SPOOL_STORED);
     assert_true(is_healthy(f.spool));
-    assert_metric("maesn_bridge_spool_healthy", "1");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_healthy", "1");
     test_entry_unref(first);
     test_entry_unref(second);
 }

@@ -225,3 +225,33 @@ char *test_spool_ids(struct spool *s)
     buf_done(&ids);
     return copy;
 }
+
+/* --- all of it ------------------------------------------------------------------------------ */
+
+void spool_fixture_init(struct spool_fixture *f)
+{
+    *f = (struct spool_fixture){0};
+    spool_fixture_make_directory(f->directory);
+    snprintf(f->database, sizeof(f->database), "%s/spool.db", f->directory);
+    test_wait_init(&f->wait);
+    assert_int_equal(metrics_new(&f->metrics), STATUS_OK);
+    spool_fixture_open(f, 0);
+}
+
+void spool_fixture_done(struct spool_fixture *f)
+{
+    spool_close(f->spool);
+    metrics_free(f->metrics);
+    spool_fixture_remove_directory(f->directory);
+}
+
+void spool_fixture_open(struct spool_fixture *f, uint64_t max_bytes)
+{
+    f->spool = test_spool_open(f->directory, max_bytes, f->metrics, &f->wait);
+}
+
+void spool_fixture_assert_metric(struct spool_fixture *f, const char *series, const char *expected)
+{
+    char value[32];
+    assert_string_equal(test_metric(f->metrics, series, value), expected);
+}

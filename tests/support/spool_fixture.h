@@ -5,7 +5,7 @@
 
 #include "bridge/spool/spool.h"
 
-/* Makes a directory below the working directory; rm_directory() takes it and its files away. */
+/* Makes a directory below the working directory; the other one takes it and its files away. */
 void spool_fixture_make_directory(char ret[64]);
 void spool_fixture_remove_directory(const char *directory);
 
@@ -44,6 +44,24 @@ enum spool_outcome test_put(struct spool *s, struct test_wait *w, const char *na
 /* Opens it; asserts that this works. max_bytes 0: 64 MiB. */
 struct spool *test_spool_open(const char *directory, uint64_t max_bytes, struct metrics *m,
                               struct test_wait *w);
+
+/* A spool of 64 MiB that is open, and what it needs. */
+struct spool_fixture {
+    char directory[64];
+    char database[96]; /* the path of its file */
+    struct metrics *metrics;
+    struct test_wait wait; /* for its changes, and for the entries' ends */
+    struct spool *spool;   /* a test that closes it sets NULL, or opens another */
+};
+
+void spool_fixture_init(struct spool_fixture *f);
+void spool_fixture_done(struct spool_fixture *f);
+
+/* Opens its spool, which must have been closed, with another limit; max_bytes 0: 64 MiB. */
+void spool_fixture_open(struct spool_fixture *f, uint64_t max_bytes);
+
+/* Asserts what a scrape prints for the series. */
+void spool_fixture_assert_metric(struct spool_fixture *f, const char *series, const char *expected);
 
 /* The ce_ids of all records, oldest first, each followed by a blank; asserts that values agree. The
  * caller frees it. */

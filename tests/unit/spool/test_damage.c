@@ -21,43 +21,23 @@
 
 enum { RECORDS = 400, PAGE = 4096 };
 
-static struct {
-    char directory[64];
-    char database[96];
-    struct metrics *metrics;
-    struct test_wait wait;
-    struct spool *spool;
-    struct buf before; /* the damaged file */
-} f;
+static struct spool_fixture f;
+static struct buf before; /* the damaged file */
 
 static int setup(void **state)
 {
     (void)state;
-    memset(&f, 0, sizeof(f));
-    buf_init(&f.before, 64 << 20);
-    spool_fixture_make_directory(f.directory);
-    snprintf(f.database, sizeof(f.database), "%s/spool.db", f.directory);
-    test_wait_init(&f.wait);
-    if (metrics_new(&f.metrics) != STATUS_OK)
-        return -1;
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    buf_init(&before, 64 << 20);
+    spool_fixture_init(&f);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    spool_close(f.spool);
-    metrics_free(f.metrics);
-    buf_done(&f.before);
-    spool_fixture_remove_directory(f.directory);
+    spool_fixture_done(&f);
+    buf_done(&before);
     return 0;
-}
-
-static void assert_metric(const char *series, const char *expected)
-{
-    char value[32];
-    assert_string_equal(test_metric(f.metrics, series, value), expected);
 }
 
 static void read_whole(const char *path, struct buf *ret)
@@ -183,7 +163,7 @@ static void open_and_listen(struct buf *log)
     int fds[2];
     assert_int_equal(pipe(fds), 0);
     log_set_fd(fds[1]);
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    spool_fixture_open(&f, 0);
     log_set_fd(2);
     close(fds[1]);
     char block[4096];
@@ -198,14 +178,14 @@ static void assert_is_moved_aside(const char *why)
     struct buf moved, log;
     buf_init(&moved, 64 << 20);
     buf_init(&log, 1 << 16);
-    read_whole(f.database, &f.before);
+    read_whole(f.database, &before);
     open_and_listen(&log);
     assert_non_null(strstr(buf_text(&log), "\"event\":\"spool.quarantined\""));
     if (strstr(buf_text(&log), why) == NULL)
         fail_msg("%s does not say: %s", buf_text(&log), why);
     find_damaged(path, "Z");
     read_whole(path, &moved);
-    assert_true(bytes_equal(buf_bytes(&moved), buf_bytes(&f.before)));
+    assert_true(bytes_equal(buf_bytes(&moved), buf_bytes(&before)));
     buf_done(&moved);
     buf_done(&log);
 }
@@ -217,7 +197,7 @@ static void a_damaged_database_is_moved_aside_and_a_new_one_begins(void **state)
         spool_close(f.spool);
         damages[i].damage();
         assert_is_moved_aside(damages[i].why);
-        assert_metric("maesn_bridge_spool_quarantined_total", "1");
+        spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "1");
         assert_int_equal(spool_records(f.spool), 0);
         assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
         teardown(state);
@@ -236,10 +216,10 @@ static void a_log_without_its_database_is_moved_aside(void **state)
     assert_non_null(file);
     fputs("a log", file);
     fclose(file);
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
-    read_whole((find_damaged(path, "Z-wal"), path), &f.before);
-    assert_string_equal(buf_text(&f.before), "a log");
-    assert_metric("maesn_bridge_spool_quarantined_total", "1");
+    spool_fixture_open(&f, 0);
+    read_whole((find_damaged(path, "Z-wal"), path), &before);
+    assert_string_equal(buf_text(&before), "a log");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "1");
 }
 
 static void two_that_are_damaged_within_a_second_are_both_kept(void **state)
@@ -249,7 +229,7 @@ static void two_that_are_damaged_within_a_second_are_both_kept(void **state)
     for (int i = 0; i < 3; i++) {
         spool_close(f.spool);
         replace_with_text();
-        f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+        spool_fixture_open(&f, 0);
     }
     DIR *d = opendir(f.directory);
     assert_non_null(d);
@@ -287,9 +267,9 @@ static void a_database_that_cannot_be_seen_for_a_moment_is_not_made_anew(void **
     assert_int_equal(test_put(f.spool, &f.wait, "a", 3, 10), SPOOL_STORED);
     spool_close(f.spool);
     stats_failing = 2; /* of the database, and of its log or of the next try */
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    spool_fixture_open(&f, 0);
     test_eventually(has_three, f.spool);
-    assert_metric("maesn_bridge_spool_quarantined_total", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "0");
 }
 
 /* --- damage that is found later ------------------------------------------------------------- */
@@ -304,21 +284,21 @@ static void a_record_whose_checksum_is_wrong_is_set_aside_and_the_others_are_rea
     (void)state;
     assert_int_equal(test_put(f.spool, &f.wait, "abcdefgh", 3, 10), SPOOL_STORED);
     spool_close(f.spool);
-    read_whole(f.database, &f.before);
-    const uint8_t *at = memmem(f.before.data, f.before.len, "abcdefgh-1", 10);
+    read_whole(f.database, &before);
+    const uint8_t *at = memmem(before.data, before.len, "abcdefgh-1", 10);
     assert_non_null(at);
-    overwrite(at - f.before.data, "X", 1);
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    overwrite(at - before.data, "X", 1);
+    spool_fixture_open(&f, 0);
     assert_int_equal(spool_records(f.spool), 3);
     char *ids = test_spool_ids(f.spool);
     assert_string_equal(ids, "abcdefgh-0 abcdefgh-2 ");
     free(ids);
     test_eventually(has_one_less, f.spool);
     spool_close(f.spool);
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    spool_fixture_open(&f, 0);
     assert_int_equal(spool_records(f.spool), 2);
-    assert_metric("maesn_bridge_spool_damaged_records_total", "1");
-    assert_metric("maesn_bridge_spool_quarantined_total", "0");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_damaged_records_total", "1");
+    spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "0");
     execute("CREATE TEMP TABLE one (n CHECK (n = 1));"
             "INSERT INTO one SELECT count(*) FROM damaged WHERE sequence = 2");
 }
@@ -339,7 +319,7 @@ static void damage_found_while_reading_moves_the_database_aside(void **state)
     size_t len = 0;
     assert_int_equal(test_put(f.spool, &f.wait, "a", RECORDS, 300), SPOOL_STORED);
     spool_close(f.spool); /* the log is in the database */
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
+    spool_fixture_open(&f, 0);
     spoil_a_page();
     assert_int_equal(spool_read(f.spool, 0, RECORDS, 64 << 20, a, &records, &len),
                      STATUS_UNAVAILABLE);
@@ -436,7 +416,7 @@ static void damage_that_was_read_before_it_was_opened_anew_is_forgotten(void **s
         assert_int_equal(test_put(f.spool, &f.wait, "b", 1, 10), SPOOL_STORED);
         int64_t b = 4;
         assert_int_equal(spool_delete(f.spool, &b, 1), STATUS_OK);
-        assert_metric("maesn_bridge_spool_quarantined_total", "0");
+        spool_fixture_assert_metric(&f, "maesn_bridge_spool_quarantined_total", "0");
     }
 }
 

@@ -14,44 +14,25 @@
 #include "tests/support/alloc_fail.h"
 #include "tests/support/spool_fixture.h"
 
-struct fixture {
-    char directory[64];
-    struct metrics *metrics;
-    struct test_wait wait;
-    struct spool *spool;
-};
-
-static struct fixture f;
-
-static void open_spool(void)
-{
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
-}
+static struct spool_fixture f;
 
 static void reopen_spool(void)
 {
     spool_close(f.spool);
-    open_spool();
+    spool_fixture_open(&f, 0);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    f = (struct fixture){0};
-    spool_fixture_make_directory(f.directory);
-    test_wait_init(&f.wait);
-    if (metrics_new(&f.metrics) != STATUS_OK)
-        return -1;
-    open_spool();
+    spool_fixture_init(&f);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    spool_close(f.spool);
-    metrics_free(f.metrics);
-    spool_fixture_remove_directory(f.directory);
+    spool_fixture_done(&f);
     return 0;
 }
 
@@ -189,7 +170,7 @@ static void a_full_spool_refuses_until_something_is_deleted(void **state)
     (void)state;
     struct diag diag = {0};
     spool_close(f.spool);
-    f.spool = test_spool_open(f.directory, 1 << 20, f.metrics, &f.wait);
+    spool_fixture_open(&f, 1 << 20);
     assert_true(spool_is_healthy(f.spool, &diag));
     for (int i = 0; i < 10; i++)
         assert_int_equal(test_put(f.spool, &f.wait, "a", 1, 104000), SPOOL_STORED);
@@ -214,7 +195,7 @@ static void what_waits_counts_for_the_quota(void **state)
     struct test_entry *entries[LEN];
     size_t taken = 0;
     spool_close(f.spool);
-    f.spool = test_spool_open(f.directory, 1 << 20, f.metrics, &f.wait);
+    spool_fixture_open(&f, 1 << 20);
     for (size_t i = 0; i < LEN; i++) {
         entries[i] = test_entry_new(&f.wait, "a", 1, 100000);
         taken += spool_put(f.spool, &entries[i]->entry) == STATUS_OK;
@@ -254,7 +235,7 @@ static void closing_concludes_everything_handed_in(void **state)
         assert_int_equal(entries[i]->outcome, SPOOL_STORED);
         test_entry_unref(entries[i]);
     }
-    open_spool();
+    spool_fixture_open(&f, 0);
     assert_int_equal(spool_records(f.spool), 7 * LEN);
 }
 

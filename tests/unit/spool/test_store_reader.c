@@ -19,38 +19,25 @@
 
 enum { PAGE = 4096 };
 
-static struct {
-    char directory[64];
-    char database[96];
-    struct metrics *metrics;
-    struct test_wait wait;
-    struct spool *spool;
-    struct store_reader *reader;
-    struct arena *arena;
-} f;
+static struct spool_fixture f;
+static struct store_reader *reader;
+static struct arena *arena;
 
 static int setup(void **state)
 {
     (void)state;
-    memset(&f, 0, sizeof(f));
-    spool_fixture_make_directory(f.directory);
-    snprintf(f.database, sizeof(f.database), "%s/spool.db", f.directory);
-    test_wait_init(&f.wait);
-    f.arena = arena_new(SIZE_MAX / 4);
-    if (f.arena == NULL || metrics_new(&f.metrics) != STATUS_OK)
-        return -1;
-    f.spool = test_spool_open(f.directory, 0, f.metrics, &f.wait);
-    return 0;
+    spool_fixture_init(&f);
+    arena = arena_new(SIZE_MAX / 4);
+    return arena == NULL ? -1 : 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    store_reader_close(f.reader);
-    spool_close(f.spool);
-    metrics_free(f.metrics);
-    arena_free(f.arena);
-    spool_fixture_remove_directory(f.directory);
+    store_reader_close(reader);
+    reader = NULL;
+    arena_free(arena);
+    spool_fixture_done(&f);
     return 0;
 }
 
@@ -63,9 +50,9 @@ static void close_spool(void)
 static void open_reader(void)
 {
     struct diag diag = {0};
-    store_reader_close(f.reader);
-    f.reader = NULL;
-    if (store_reader_open(f.database, &f.reader, &diag) != STATUS_OK)
+    store_reader_close(reader);
+    reader = NULL;
+    if (store_reader_open(f.database, &reader, &diag) != STATUS_OK)
         fail_msg("%s", diag.text);
 }
 
@@ -78,7 +65,7 @@ static size_t count_readable(size_t *ret_gaps)
     while (range.after != INT64_MAX) {
         struct store_page page;
         struct diag diag = {0};
-        enum status status = store_reader_read(f.reader, &range, f.arena, &page, &diag);
+        enum status status = store_reader_read(reader, &range, arena, &page, &diag);
         for (size_t i = 0; i < page.len; i++) {
             assert_true(page.records[i].sequence > range.after);
             range.after = page.records[i].sequence;
@@ -86,7 +73,7 @@ static size_t count_readable(size_t *ret_gaps)
         records += page.len;
         if (status == STATUS_INVALID) {
             ++*ret_gaps;
-            range.after = store_reader_skip(f.reader, STORE_RECORDS, range.after);
+            range.after = store_reader_skip(reader, STORE_RECORDS, range.after);
         } else {
             assert_int_equal(status, STATUS_OK);
             if (page.is_at_end)
@@ -121,7 +108,7 @@ static void a_survey_counts_by_topic(void **state)
         test_entry_unref(e);
     }
     open_reader();
-    assert_int_equal(store_reader_survey(f.reader, f.arena, &survey, &diag), STATUS_OK);
+    assert_int_equal(store_reader_survey(reader, arena, &survey, &diag), STATUS_OK);
     assert_int_equal(survey.all.records, 6);
     assert_int_equal(survey.all.bytes, spool_bytes(f.spool));
     assert_true(survey.all.oldest_unix_ms > 0);
@@ -140,7 +127,7 @@ static void the_survey_of_an_empty_spool_is_empty(void **state)
     struct store_survey survey;
     struct diag diag = {0};
     open_reader();
-    assert_int_equal(store_reader_survey(f.reader, f.arena, &survey, &diag), STATUS_OK);
+    assert_int_equal(store_reader_survey(reader, arena, &survey, &diag), STATUS_OK);
     assert_int_equal(survey.all.records, 0);
     assert_int_equal(survey.topics_len, 0);
 }
@@ -169,8 +156,8 @@ static void a_database_at_rest_is_read_without_a_trace(void **state)
     size_t files = count_files();
     open_reader();
     assert_int_equal(count_readable(&gaps), 10);
-    store_reader_close(f.reader);
-    f.reader = NULL;
+    store_reader_close(reader);
+    reader = NULL;
     assert_int_equal(count_files(), files);
 }
 
@@ -203,10 +190,10 @@ static void memory_that_runs_short_while_opening_is_told(void **state)
     (void)state;
     struct diag diag = {0};
     alloc_fail_at(0);
-    enum status status = store_reader_open(f.database, &f.reader, &diag);
+    enum status status = store_reader_open(f.database, &reader, &diag);
     assert_true(alloc_fail_end());
     assert_int_equal(status, STATUS_NOMEM);
-    assert_null(f.reader);
+    assert_null(reader);
 }
 
 /* --- the log, while somebody reads ---------------------------------------------------------- */
@@ -237,7 +224,7 @@ static void the_log_stays_short_though_somebody_always_reads(void **state)
     char log[128];
     struct stat st;
     close_spool();
-    f.spool = test_spool_open(f.directory, 1 << 20, f.metrics, &f.wait); /* its log: 64 KiB */
+    spool_fixture_open(&f, 1 << 20); /* its log: 64 KiB */
     atomic_store(&is_over, false);
     for (int i = 0; i < 2; i++) {
         struct diag diag = {0};
