@@ -1,7 +1,6 @@
 /* The spool at work while Kafka is away and when it is back: whatever fails, what was stored or
  * answered 200 is in Kafka or still in the spool, never in neither, and the drain comes to its end.
  */
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,7 +13,6 @@
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
-#include "bridge/base/log.h"
 #include "bridge/spool/spooling.h"
 #include "tests/support/spool_fixture.h"
 #include "tests/torture/sqlite_calls.h"
@@ -392,8 +390,7 @@ static void kafka_is_away_and_comes_back(void **state)
 static int prepare(void **state)
 {
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     sqlite_calls_start();
     return 0;
 }

@@ -1,7 +1,6 @@
 /* The producer from its start to its stop, against librdkafka's mock cluster: whatever fails, each
  * publication is reported once, as durable only when Kafka has its records or their dead letters;
  * what was refused is nowhere, and later publications are taken. */
-#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +12,6 @@
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
-#include "bridge/base/log.h"
 #include "tests/integration/producer_fixture.h"
 #include "tests/torture/torture.h"
 
@@ -131,8 +129,7 @@ static void a_topic_that_is_learnt_from_a_record(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     fixture_init(&f, 1);
     f.options.deadline_ms = 1000;
     metrics_free(f.metrics);

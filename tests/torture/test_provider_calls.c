@@ -1,7 +1,6 @@
 /* Calls to a provider over HTTP, from a request's making to its answer's reading: whatever fails,
  * each call is told of once, what was said to be unsent never left, nothing that changes something
  * is sent twice, and what is told to have worked is what the provider answered. */
-#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +14,6 @@
 #include "bridge/app/reconciler_calls.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/crypto.h"
-#include "bridge/base/log.h"
 #include "tests/integration/fake_provider.h"
 #include "tests/torture/torture.h"
 
@@ -264,8 +262,7 @@ LIVE(a_delete, CALL_DELETE)
 static int prepare(void **state)
 {
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     return crypto_start() == STATUS_OK && http_client_prepare() == STATUS_OK ? 0 : -1;
 }
 

@@ -1,7 +1,6 @@
 /* Passes over an account, from what the registry says to a commit: whatever fails, no promise of
  * the world is broken (tests/integration/reconciler_world.h), nothing is deleted before the secret
  * of what replaces it is committed, and later passes leave everything as declared. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +8,6 @@
 #include <cmocka.h>
 
 #include "bridge/base/crypto.h"
-#include "bridge/base/log.h"
 #include "tests/integration/reconciler_world.h"
 #include "tests/torture/torture.h"
 
@@ -163,8 +161,7 @@ LIVE(a_native_webhook_is_switched_on_again, .is_native = true, .happen = deactiv
 static int start(void **state)
 {
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     return crypto_start() == STATUS_OK ? 0 : -1;
 }
 

@@ -1,7 +1,6 @@
 /* Commits to the registry, from the claim of a partition to the end of its writer, in transactions
  * of librdkafka's mock cluster: whatever fails, each commit is told of once, as committed only when
  * Kafka has its record, and a writer that is lost says so and has a successor. */
-#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +14,6 @@
 #include "bridge/app/reconciler_writer.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/crypto.h"
-#include "bridge/base/log.h"
 #include "tests/support/mock_cluster.h"
 #include "tests/torture/torture.h"
 
@@ -242,8 +240,7 @@ static int set_up(void **state)
     static const char key[] =
         "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     assert_int_equal(crypto_start(), STATUS_OK);
     assert_int_equal(keyring_parse(bytes_of_text(key), "keyring", &shared.keyring, NULL),
                      STATUS_OK);

@@ -1,6 +1,5 @@
 /* Settings that are loaded, and loaded again while they are in force: whatever fails, the load says
  * so or is right, and what was in force stays until something whole takes its place. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 
 #include "bridge/app/live_settings.h"
 #include "bridge/base/crypto.h"
-#include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
 #include "tests/torture/torture.h"
 #include "tests/unit/settings/config_files.h"
@@ -115,8 +113,7 @@ static void whatever_fails_while_settings_are_loaded_again(void **state)
 static int start(void **state)
 {
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     return crypto_start() == STATUS_OK ? 0 : -1;
 }
 

@@ -1,6 +1,5 @@
 /* A spool from its opening to its end: whatever fails, what was said to be stored is there when it
  * is opened again, and what was said not to be is not. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "bridge/base/log.h"
 #include "bridge/base/scoped.h"
 #include "tests/support/spool_fixture.h"
 #include "tests/torture/sqlite_calls.h"
@@ -164,8 +162,7 @@ static void a_spool_that_holds_records(void **state)
 static int start(void **state)
 {
     (void)state;
-    log_set_level(LOG_DEBUG);
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    torture_log();
     sqlite_calls_start();
     return 0;
 }

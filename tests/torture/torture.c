@@ -1,6 +1,7 @@
 #include "tests/torture/torture.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/log.h"
 #include "tests/torture/place.h"
 
 enum {
@@ -238,6 +240,12 @@ static void on_signal(int signal)
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     sigaction(SIGABRT, &by_default, NULL);
     abort();
+}
+
+void torture_log(void)
+{
+    log_set_level(LOG_DEBUG);
+    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
 }
 
 int torture_teardown(void **test_state)

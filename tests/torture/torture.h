@@ -37,5 +37,8 @@ unsigned torture_commits(void);
 void torture_begin(void);
 void torture_pause(void);
 
+/* Every line of the log is written, and nobody reads it: what writing one takes may fail, too. */
+void torture_log(void);
+
 /* For cmocka: a test that ends early says which call had failed. */
 int torture_teardown(void **state);
