@@ -20,8 +20,7 @@
 
 struct tls_fixture {
     struct ingress_fixture plain;
-    char directory[64];
-    char certificate_file[96], key_file[96], client_ca_file[96];
+    struct tls_files files;
     struct tls_identity server, other;
 };
 
@@ -41,17 +40,12 @@ static int set_up(void **state)
 {
     (void)state;
     ingress_fixture_init(&f.plain);
-    snprintf(f.directory, sizeof(f.directory), "./tls-XXXXXX");
-    assert_non_null(mkdtemp(f.directory));
-    snprintf(f.certificate_file, sizeof(f.certificate_file), "%s/tls.crt", f.directory);
-    snprintf(f.key_file, sizeof(f.key_file), "%s/tls.key", f.directory);
-    snprintf(f.client_ca_file, sizeof(f.client_ca_file), "%s/ca.crt", f.directory);
+    tls_files_make(&f.files);
     f.server = tls_identity_make("server");
     f.other = tls_identity_make("other");
-    tls_identity_write_certificate(f.certificate_file, &f.server);
-    tls_identity_write_key(f.key_file, &f.server);
-    tls_identity_write_certificate(f.client_ca_file, &f.other);
-    f.plain.opt.tls = (struct ingress_tls_options){f.certificate_file, f.key_file, ""};
+    tls_files_write_server(&f.files, &f.server);
+    tls_identity_write_certificate(f.files.client_ca, &f.other);
+    f.plain.opt.tls = (struct ingress_tls_options){f.files.certificate, f.files.key, ""};
     return 0;
 }
 
@@ -61,10 +55,7 @@ static int tear_down(void **state)
     ingress_fixture_done(&f.plain);
     tls_identity_done(&f.server);
     tls_identity_done(&f.other);
-    unlink(f.certificate_file);
-    unlink(f.key_file);
-    unlink(f.client_ca_file);
-    rmdir(f.directory);
+    tls_files_remove(&f.files);
     return 0;
 }
 
@@ -113,8 +104,7 @@ static void a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on(voi
     assert_true(tls_shows(&before, &f.server));
     /* the files as they are: nothing changes */
     assert_int_equal(ingress_reload_tls(f.plain.ingress, &diag), STATUS_OK);
-    tls_identity_write_certificate(f.certificate_file, &f.other);
-    tls_identity_write_key(f.key_file, &f.other);
+    tls_files_write_server(&f.files, &f.other);
     assert_int_equal(ingress_reload_tls(f.plain.ingress, &diag), STATUS_OK);
     struct tls_client after = tls_connect(f.plain.port, any, NULL);
     assert_true(tls_shows(&after, &f.other));
@@ -129,13 +119,13 @@ static void a_broken_reload_names_the_file_and_changes_nothing(void **state)
     (void)state;
     ingress_fixture_start(&f.plain);
     struct diag mismatch = {0}, garbage = {0}, missing = {0};
-    tls_identity_write_key(f.key_file, &f.other);
+    tls_identity_write_key(f.files.key, &f.other);
     assert_int_equal(ingress_reload_tls(f.plain.ingress, &mismatch), STATUS_INVALID);
     assert_non_null(strstr(mismatch.text, "tls.key: not the key of the certificate in"));
-    write_file(f.certificate_file, "no PEM", 6);
+    write_file(f.files.certificate, "no PEM", 6);
     assert_int_equal(ingress_reload_tls(f.plain.ingress, &garbage), STATUS_INVALID);
     assert_non_null(strstr(garbage.text, "tls.crt"));
-    unlink(f.certificate_file);
+    unlink(f.files.certificate);
     assert_int_equal(ingress_reload_tls(f.plain.ingress, &missing), STATUS_INVALID);
     assert_non_null(strstr(missing.text, "tls.crt"));
     struct tls_client c = tls_connect(f.plain.port, any, NULL);
@@ -148,7 +138,7 @@ static void a_client_without_the_right_certificate_never_reaches_http(void **sta
 {
     (void)state;
     struct diag diag = {0};
-    f.plain.opt.tls.client_ca_file = f.client_ca_file;
+    f.plain.opt.tls.client_ca_file = f.files.client_ca;
     ingress_fixture_start(&f.plain);
     const char *versions[] = {"NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.2"};
     for (size_t i = 0; i < 2; i++) {
@@ -157,7 +147,7 @@ static void a_client_without_the_right_certificate_never_reaches_http(void **sta
         assert_int_equal(tls_post(versions[i], &f.other), 200);
     }
     /* The authorities are read again, too. */
-    tls_identity_write_certificate(f.client_ca_file, &f.server);
+    tls_identity_write_certificate(f.files.client_ca, &f.server);
     assert_int_equal(ingress_reload_tls(f.plain.ingress, &diag), STATUS_OK);
     assert_int_equal(tls_post(any, &f.other), 0);
     assert_int_equal(tls_post(any, &f.server), 200);

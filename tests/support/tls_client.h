@@ -1,25 +1,11 @@
-/* The other side of a TLS connection: certificates made on the spot, and a client that speaks
- * HTTP. */
+/* The other side of a TLS connection: a client that speaks HTTP. */
 #pragma once
 
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A self-signed certificate, which is also its own authority. */
-struct tls_identity {
-    gnutls_x509_privkey_t key;
-    gnutls_x509_crt_t certificate;
-};
-
-struct tls_identity tls_identity_make(const char *name);
-void tls_identity_done(struct tls_identity *id);
-
-/* As PEM. */
-void tls_identity_write_certificate(const char *path, const struct tls_identity *id);
-void tls_identity_write_key(const char *path, const struct tls_identity *id);
+#include "tests/support/tls_identity.h"
 
 struct tls_client {
     int fd;

@@ -1,7 +1,6 @@
 /* The ingress over TLS with client certificates, from its opening through a certificate's exchange
  * to its end: whatever fails, 200 is answered only for what the sink has taken, the next handshake
  * succeeds, and what cannot be read again leaves the certificate as it was. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,17 +23,8 @@
 
 static const int64_t patience_ms = 30000;
 
-static struct {
-    char directory[32];
-    char certificate_file[64], key_file[64], client_ca_file[64];
-    struct tls_identity first, second, client;
-} files;
-
-static void write_server(const struct tls_identity *id)
-{
-    tls_identity_write_certificate(files.certificate_file, id);
-    tls_identity_write_key(files.key_file, id);
-}
+static struct tls_files files;
+static struct tls_identity first, second, client;
 
 static size_t taken(struct ingress_fixture *f)
 {
@@ -48,7 +38,7 @@ static size_t taken(struct ingress_fixture *f)
 static unsigned ask(struct ingress_fixture *f, const struct tls_identity *server)
 {
     size_t before = taken(f);
-    struct tls_client c = tls_connect(f->port, "NORMAL", &files.client);
+    struct tls_client c = tls_connect(f->port, "NORMAL", &client);
     if (c.connected)
         assert_true(tls_shows(&c, server));
     unsigned code = tls_exchange(&c, REQUEST, sizeof(REQUEST) - 1);
@@ -76,12 +66,12 @@ static void ask_until_served(struct ingress_fixture *f, const struct tls_identit
 static void use(struct ingress_fixture *f)
 {
     struct diag diag = {0};
-    ask_until_served(f, &files.first);
-    write_server(&files.second);
+    ask_until_served(f, &first);
+    tls_files_write_server(&files, &second);
     bool had_failed = torture_has_failed();
     enum status status = ingress_reload_tls(f->ingress, &diag);
     assert_true(status == STATUS_OK || (!had_failed && torture_has_failed()));
-    ask_until_served(f, status == STATUS_OK ? &files.second : &files.first);
+    ask_until_served(f, status == STATUS_OK ? &second : &first);
     assert_int_equal(ingress_stop(f->ingress, clock_mono_ms() + 9000), 0);
     ingress_free(TAKE(f->ingress));
 }
@@ -91,11 +81,10 @@ static void live(void *ctx)
     static struct ingress_fixture f; /* also for the threads of a test that has failed */
     struct diag diag = {0};
     (void)ctx;
-    write_server(&files.first);
+    tls_files_write_server(&files, &first);
     ingress_fixture_init(&f);
     log_set_level(LOG_DEBUG);
-    f.opt.tls =
-        (struct ingress_tls_options){files.certificate_file, files.key_file, files.client_ca_file};
+    f.opt.tls = (struct ingress_tls_options){files.certificate, files.key, files.client_ca};
     torture_begin();
     enum status status = ingress_new(&f.opt, &f.ingress, &diag);
     assert_true(status == STATUS_OK || torture_has_failed());
@@ -116,29 +105,22 @@ static void whatever_fails_from_the_opening_to_the_end(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
-    snprintf(files.directory, sizeof(files.directory), "./tls-XXXXXX");
-    assert_non_null(mkdtemp(files.directory));
-    snprintf(files.certificate_file, sizeof(files.certificate_file), "%s/tls.crt", files.directory);
-    snprintf(files.key_file, sizeof(files.key_file), "%s/tls.key", files.directory);
-    snprintf(files.client_ca_file, sizeof(files.client_ca_file), "%s/ca.crt", files.directory);
-    files.first = tls_identity_make("first");
-    files.second = tls_identity_make("second");
-    files.client = tls_identity_make("client");
-    tls_identity_write_certificate(files.client_ca_file, &files.client);
+    torture_log();
+    tls_files_make(&files);
+    first = tls_identity_make("first");
+    second = tls_identity_make("second");
+    client = tls_identity_make("client");
+    tls_identity_write_certificate(files.client_ca, &client);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    tls_identity_done(&files.first);
-    tls_identity_done(&files.second);
-    tls_identity_done(&files.client);
-    unlink(files.certificate_file);
-    unlink(files.key_file);
-    unlink(files.client_ca_file);
-    rmdir(files.directory);
+    tls_identity_done(&first);
+    tls_identity_done(&second);
+    tls_identity_done(&client);
+    tls_files_remove(&files);
     return 0;
 }
 
