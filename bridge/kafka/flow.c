@@ -149,6 +149,11 @@ bool flow_is_broken(struct flow *f, char *ret_reason, size_t ret_len)
     return is_broken;
 }
 
+bool flow_is_stuck(const struct flow *f)
+{
+    return atomic_load(&f->stuck_len) > 0;
+}
+
 void flow_start(struct flow *f, struct instance *in, struct scout *scout)
 {
     f->current = instance_ref(in);

@@ -77,6 +77,13 @@ bool flow_turn(struct flow *f, int timeout_ms);
 /* Whether the current instance failed for good. */
 bool flow_is_broken(struct flow *f, char *ret_reason, size_t ret_len);
 
+/* Whether a leader answers again, although what it was given on trial was not acknowledged: then
+ * the fault may be the instance's, which stays with a former leader when a partition moves to and
+ * fro while it follows. A new instance does not.
+ * Source: rd_kafka_toppar_leader_update ("leader unchanged, not migrating away from preferred
+ * replica") and rd_kafka_toppar_broker_update, rdkafka_topic.c 2.0.2; measured. */
+bool flow_is_stuck(const struct flow *f);
+
 /* From now on nothing new is taken; what is not finished at the instant is given up. */
 void flow_stop(struct flow *f, int64_t until_mono_ms);
 size_t flow_given_up(const struct flow *f);

@@ -195,10 +195,11 @@ static void gather_active(struct flow *f)
     }
 }
 
-/* Forgets lanes with nothing to look after. Returns how many are paused. */
-static size_t forget_idle(struct flow *f)
+/* Forgets lanes with nothing to look after, and counts the others. */
+static void forget_idle(struct flow *f)
 {
     size_t paused = 0;
+    size_t stuck = 0;
     struct lane **link = &f->active;
     while (*link != NULL) {
         struct lane *lane = *link;
@@ -206,6 +207,7 @@ static size_t forget_idle(struct flow *f)
         bool is_idle =
             lane->state != LANE_PAUSED && lane_is_empty(lane) && lane->in_doubt_since_mono_ms == 0;
         paused += lane->state == LANE_PAUSED;
+        stuck += lane->state == LANE_TRIAL && lane->is_fruitless;
         if (is_idle) {
             *link = lane->next_active;
             lane->active = false;
@@ -214,7 +216,9 @@ static size_t forget_idle(struct flow *f)
         }
         pthread_mutex_unlock(&lane->lock);
     }
-    return paused;
+    atomic_store(&f->paused_len, paused);
+    atomic_store(&f->stuck_len, stuck);
+    gauge_set(f->paused, (double)paused);
 }
 
 /* librdkafka says so also when idle connections were closed: every leader is asked first. */
@@ -265,6 +269,22 @@ static void retire(struct flow *f, int64_t now)
     instance_unref(TAKE(f->retiring));
 }
 
+/* What the former instance was given on trial in vain is taken back for the new one. */
+static void try_anew(struct flow *f)
+{
+    bool is_any = false;
+    for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active) {
+        pthread_mutex_lock(&lane->lock);
+        if (lane->state == LANE_TRIAL && lane->is_fruitless) {
+            lane_try(lane);
+            is_any = true;
+        }
+        pthread_mutex_unlock(&lane->lock);
+    }
+    if (is_any)
+        take_back(f, false);
+}
+
 static void change_over(struct flow *f, int64_t now)
 {
     pthread_mutex_lock(&f->hand_over_lock);
@@ -281,6 +301,7 @@ static void change_over(struct flow *f, int64_t now)
     f->current = incoming;
     f->retiring_since_mono_ms = now;
     pthread_rwlock_unlock(&f->lock);
+    try_anew(f);
 }
 
 static void give_up(struct flow *f)
@@ -322,8 +343,6 @@ bool flow_turn(struct flow *f, int timeout_ms)
     gather_active(f);
     for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active)
         flush_lane(f, lane, now);
-    size_t paused = forget_idle(f);
-    atomic_store(&f->paused_len, paused);
-    gauge_set(f->paused, (double)paused);
+    forget_idle(f);
     return !f->is_stopping || atomic_load(&f->outstanding) > 0;
 }

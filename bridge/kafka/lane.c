@@ -168,7 +168,7 @@ void lane_pause(struct lane *lane, int64_t grace_ms, int64_t now_mono_ms)
 
 void lane_try(struct lane *lane)
 {
-    assert(lane->state == LANE_PAUSED);
+    assert(lane->state != LANE_FLOWING);
     lane->state = LANE_TRIAL;
     lane->trials++;
     lane->trial_room = LANE_TRIAL_WINDOW;

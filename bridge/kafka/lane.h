@@ -126,6 +126,8 @@ int64_t lane_wait_ms(const struct lane *lane, int64_t now_mono_ms);
 /* Whether it is time for lane_pause(). */
 bool lane_is_stalled(const struct lane *lane, int64_t stall_ms, int64_t now_mono_ms);
 void lane_pause(struct lane *lane, int64_t grace_ms, int64_t now_mono_ms);
+
+/* A trial begins; a lane that is in one begins anew, with another client. */
 void lane_try(struct lane *lane);
 
 /* Whether the oldest record in the client went to a broker that no longer leads the partition. */

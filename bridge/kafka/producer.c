@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -22,6 +23,10 @@
  * before another one is made. */
 #define KEEPER_INTERVAL_MS 100
 #define MEND_INTERVAL_MS 3000
+
+/* A partition whose leader answers and acknowledges nothing may have other reasons, e.g. too few
+ * replicas, which a new instance does not mend: it is made this often. */
+#define UNSTICK_INTERVAL_MS 30000
 
 /* How often new credentials are tried while the brokers do not take them. */
 #define RELOAD_INTERVAL_MS 5000
@@ -50,6 +55,7 @@ struct producer {
 
     /* The keeper's own. */
     int64_t mended_at_mono_ms;
+    int64_t unstuck_at_mono_ms;
     int64_t reloaded_at_mono_ms;
 };
 
@@ -140,15 +146,28 @@ static void *delivery_main(void *ctx)
     return NULL;
 }
 
-/* Replaces an instance that failed for good. */
+/* Whether the instance is to be replaced now, and why. */
+static bool needs_mending(struct producer *p, int64_t now, char *ret_reason, size_t ret_len)
+{
+    if (now - p->mended_at_mono_ms < MEND_INTERVAL_MS)
+        return false;
+    if (flow_is_broken(p->flow, ret_reason, ret_len))
+        return true;
+    if (now - p->unstuck_at_mono_ms < UNSTICK_INTERVAL_MS || !flow_is_stuck(p->flow))
+        return false;
+    p->unstuck_at_mono_ms = now;
+    snprintf(ret_reason, ret_len, "a leader answers, and what it is sent is not acknowledged");
+    return true;
+}
+
+/* Replaces an instance that failed for good, or seems stuck. */
 static void mend(struct producer *p)
 {
     char reason[256];
-    if (clock_mono_ms() - p->mended_at_mono_ms < MEND_INTERVAL_MS)
+    int64_t now = clock_mono_ms();
+    if (!needs_mending(p, now, reason, sizeof reason))
         return;
-    if (!flow_is_broken(p->flow, reason, sizeof reason))
-        return;
-    p->mended_at_mono_ms = clock_mono_ms();
+    p->mended_at_mono_ms = now;
     struct diag diag = {0};
     pthread_mutex_lock(&p->replace_lock);
     if (replace(p, reason, false, &diag) != STATUS_OK)

@@ -233,6 +233,26 @@ static void a_fruitless_trial_makes_the_next_one_refuse_what_it_cannot_send(void
     lane_done(&f.lane);
 }
 
+static void a_trial_that_begins_anew_has_all_its_room_whatever_comes_back(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f);
+    lane_pause(&f.lane, 0, 100);
+    lane_try(&f.lane);
+    for (int i = 0; i < 3; i++)
+        publish(&f, 200);
+    lane_try(&f.lane);
+    assert_false(lane_is_stalled(&f.lane, 1000, 2000)); /* nothing was sent in it yet */
+    for (int i = 0; i < 3; i++)
+        lane_unsend(&f.lane, &f.entries[i]);
+    for (int i = 0; i < LANE_TRIAL_WINDOW; i++)
+        assert_int_equal(publish(&f, 300), LANE_GATE_SEND);
+    assert_int_equal(publish(&f, 300), LANE_GATE_HOLD);
+    assert_true(lane_is_stalled(&f.lane, 1000, 1301));
+    lane_done(&f.lane);
+}
+
 static void a_record_that_must_be_alone_has_no_company_in_the_client(void **state)
 {
     (void)state;
@@ -331,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_trial_without_acknowledgement_stalls_from_its_first_record_on),
         cmocka_unit_test(stragglers_of_an_outage_do_not_stall_the_lane_again),
         cmocka_unit_test(a_fruitless_trial_makes_the_next_one_refuse_what_it_cannot_send),
+        cmocka_unit_test(a_trial_that_begins_anew_has_all_its_room_whatever_comes_back),
         cmocka_unit_test(a_record_that_must_be_alone_has_no_company_in_the_client),
         cmocka_unit_test(what_was_not_sent_gives_its_place_in_a_trial_back),
         cmocka_unit_test(the_clock_of_a_trial_stands_while_nothing_of_it_is_out),
