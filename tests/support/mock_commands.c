@@ -2,6 +2,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,15 +12,31 @@
 /* More than any client sends between "answer" and "well". */
 #define ANSWERS 20000
 
+/* Produce requests since the last "answer". */
+static atomic_int asked;
+
+/* The mock tells of requests in its debug log only.
+ * Source: rd_kafka_mock_connection_parse_request(), rdkafka_mock.c, librdkafka 2.0.2. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    (void)level;
+    (void)facility;
+    if (strstr(text, "Received ProduceRequest") != NULL)
+        atomic_fetch_add(&asked, 1);
+}
+
 static void answer(rd_kafka_mock_cluster_t *cluster, rd_kafka_resp_err_t err, int every)
 {
     static rd_kafka_resp_err_t errors[ANSWERS];
     for (int i = 0; i < ANSWERS; i++)
         errors[i] = i % every == 0 ? err : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_mock_push_request_errors_array(cluster, API_KEY_PRODUCE, ANSWERS, errors);
+    /* After it: what counts has met it. */
+    atomic_store(&asked, 0);
 }
 
-static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, const char *line)
+static int obey(rd_kafka_mock_cluster_t *cluster, const char *line)
 {
     char topic[256];
     int a;
@@ -50,6 +67,8 @@ static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, const char *li
         rd_kafka_mock_clear_request_errors(cluster, API_KEY_PRODUCE);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
+    if (strcmp(line, "asked\n") == 0)
+        return atomic_load(&asked);
     return RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
@@ -58,7 +77,9 @@ int mock_commands_serve(int brokers)
     char why[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     /* It only carries the cluster and has no brokers of its own: not a word about that. */
-    rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set(conf, "log_level", "7", why, sizeof why);
+    rd_kafka_conf_set(conf, "debug", "mock", why, sizeof why);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     rd_kafka_mock_cluster_t *cluster = rk == NULL ? NULL : rd_kafka_mock_cluster_new(rk, brokers);
     if (cluster == NULL)

@@ -10,8 +10,11 @@
  *     fail ERROR COUNT                so many produce requests are answered with it, by any broker
  *     answer ERROR EVERY              every so manieth produce request is, until "well"
  *     well
+ *     asked                           its result: the produce requests since the last "answer"
  *
  * What is refused is not stored: no command makes a broker store a record and answer with an error.
+ * A request counts when it was read, and takes its answer at once: of those asked since "answer",
+ * until "well", the first and every so manieth after it are answered with the error.
  * Source: rd_kafka_mock_handle_Produce(), rdkafka_mock_handlers.c, librdkafka 2.0.2.
  */
 #pragma once

@@ -45,9 +45,12 @@ class MockCluster(Reachable):
 
     def tell(self, *words):
         """Commands are in tests/support/mock_commands.h."""
-        with self._turn:
-            answer = self._driver.ask(" ".join(map(str, words)))
+        answer = self._ask(*words)
         assert answer == "0", f"{words}: {answer}"
+
+    def _ask(self, *words):
+        with self._turn:
+            return self._driver.ask(" ".join(map(str, words)))
 
     def create_topics(self, *names, partitions=3):
         for name in names:
@@ -71,6 +74,10 @@ class MockCluster(Reachable):
 
     def be_well(self):
         self.tell("well")
+
+    def asked(self):
+        """How many produce requests have come since answer()."""
+        return int(self._ask("asked"))
 
     def sigstop(self):
         """All brokers at once: their sockets stay open and mute."""
