@@ -9,8 +9,10 @@ none. Source: rd_kafka_dr_implicit_ack(), rdkafka_broker.c, librdkafka 2.0.2; me
 "lost" what was refused, without it 0 of 6."""
 
 import collections
+import math
 import random
 
+from harness import wait
 from harness.mock_kafka import MockCluster
 
 from faults.broker_errors import CODES, REFUSALS
@@ -19,7 +21,9 @@ from faults.world import IngressWorld
 
 BROKERS = 3
 # So many errors are answered in each schedule, one after the other: all of them within so many schedules.
-ERRORS = 4
+ERRORS = 6
+# The program may be away, or cut off, for as long as other faults last: after them it has to ask.
+MET_S = 60
 SLOW_S, LATE_S = 0.2, 6
 
 
@@ -50,9 +54,10 @@ def errors(nth, seconds, chance):
 class MockWorld(IngressWorld):
     """nth: the how manieth of its kind."""
 
-    def __init__(self, nth, seed, rate):
+    def __init__(self, nth, seed, rate, with_spool=None):
         self.nth = nth
-        super().__init__(MockKafka(), seed, rate)
+        self.met = collections.Counter()  # by error: how many produce requests were answered with it
+        super().__init__(MockKafka(), seed, rate, with_spool, idempotent=False)
 
     def _leave(self):
         self.kafka.cluster.stop()
@@ -71,8 +76,18 @@ class MockWorld(IngressWorld):
     # --- victims: each returns what undoes it ---
 
     def _hit_answers(self, what, every):
-        self.kafka.cluster.answer(CODES[what], every)
-        return self.kafka.cluster.be_well
+        cluster = self.kafka.cluster
+        cluster.answer(CODES[what], every)
+
+        def heal():
+            """Not before somebody was answered so."""
+            wait.until(cluster.asked, MET_S, f"a produce request is answered {what}")
+            self.met[what] += math.ceil(cluster.asked() / every)
+            cluster.be_well()
+        return heal
+
+    def answered_errors(self):
+        return dict(self.met)
 
     def _hit_node(self, what, number):
         cluster, broker = self.kafka.cluster, self.kafka.cluster.brokers[number - 1]
@@ -91,8 +106,8 @@ class MockWorld(IngressWorld):
 
     # --- what is owed ---
 
-    def _may_be_refused(self, schedule):
-        return any(f.what in REFUSALS for f in schedule.faults)
+    def _refuses(self, fault):
+        return super()._refuses(fault) or fault.what in REFUSALS
 
     def _records(self):
         """All of them: otherwise the cluster has forgotten what it had acknowledged."""

@@ -11,7 +11,6 @@ from harness import environment
 from harness.sender import statuses
 
 from faults.broker_errors import CODES
-from faults.schedule import ANSWERS
 
 
 @dataclasses.dataclass
@@ -19,9 +18,10 @@ class Outcome:
     """Of a schedule that passed: nothing was lost, invented or altered, or it would not have."""
 
     seed: int
-    errors: dict  # how often a mock cluster began to answer each
+    errors: dict  # how many produce requests a mock cluster answered with each
     faults: dict  # how many, by the kind of victim
     acknowledged: int
+    promised: int  # acknowledged before all was well
     twice: int  # acknowledged, and more than once in Kafka
     unacknowledged: int  # in Kafka, but not acknowledged
     recovered_s: float  # from the end of the last fault, and Kafka's first answer to somebody else, to the last answer but 200
@@ -29,10 +29,10 @@ class Outcome:
     stolen_s: float  # for which the machine did not run the loader although it was due
 
     @classmethod
-    def of(cls, seed, schedule, load, settled, recovered_s, stolen_s):
+    def of(cls, seed, schedule, load, settled, recovered_s, stolen_s, promised, errors):
         faults = collections.Counter(fault.whom.partition("-")[0] for fault in schedule.faults)
-        errors = collections.Counter(fault.what for fault in schedule.faults if fault.whom.startswith(ANSWERS))
-        return cls(seed, dict(errors), dict(faults), len(settled.delivered), len(settled.twice), len(settled.unacknowledged), round(recovered_s, 2),
+        return cls(seed, errors, dict(faults), len(settled.delivered), promised, len(settled.twice), len(settled.unacknowledged),
+                   round(recovered_s, 2),
                    {str(status): n for status, n in statuses(answer for _, answer in load.answers).items()}, round(stolen_s, 2))
 
 
@@ -80,8 +80,10 @@ class Run:
         return [f"those that passed: {total('acknowledged')} acknowledged, 0 of them lost; 0 invented; 0 altered;"
                 f" {total('twice')} there twice, each with one id;"
                 f" {total('unacknowledged')} there without an acknowledgement",
+                f"in each {min(o.promised for o in self.outcomes)} or more were acknowledged before all was well",
                 f"{faults.total()} faults: {counted(faults)}",
-                f"brokers answered {len(errors)} of {len(CODES)} errors, each of all {min(errors[name] for name in CODES)} times or more",
+                f"brokers answered {errors.total()} produce requests with {len(errors)} of {len(CODES)} errors,"
+                f" with each of all {min(errors[name] for name in CODES)} or more",
                 f"answers: {counted(answers)}",
                 f"well again after {recovered[len(recovered) // 2]} s (median), {recovered[len(recovered) * 99 // 100]} s (99 %),"
                 f" {recovered[-1]} s (longest)",

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import concurrent.futures
 import json
 import math
 import signal
@@ -9,6 +10,7 @@ import time
 
 from harness import wait
 from harness.bridge import SECRET
+from faults.hits import Hit, overlaps
 from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES
 
 READY_S = 120
@@ -40,12 +42,15 @@ class Player:
         self.others = others or {}
         self.cluster, self.links, self.door, self.bridge, self.disk, self.clock = cluster, links, door, bridge, disk, clock
         self.healed_at = 0.0
-        self.disturbed = []  # (from, to) on the monotonic clock: answers may be late or missing
+        self.hits = []  # in the order of their ends
         self._turns = collections.defaultdict(asyncio.Lock)  # by victim: a broker may take longer to start than was planned
         self._bad_until = {}  # by reason for a bridge not to start: the end of the last time, or for ever while there is no end
         self._spawned_at = 0.0
 
     async def play(self, schedule):
+        # Each victim is hit by a thread that waits: for all of them at once, and for what is asked beside, whatever the machine's cores.
+        workers = len({fault.whom for fault in schedule.faults}) + 2
+        asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(workers))
         started_at = time.monotonic()
         await asyncio.gather(*(self._one(fault, started_at) for fault in schedule.faults))
         self.healed_at = time.monotonic()
@@ -61,12 +66,11 @@ class Player:
             await asyncio.to_thread(undo)
             if fault.whom in self._bad_until:
                 self._bad_until[fault.whom] = time.monotonic()
-            if fault.whom in HEARD_AT_THE_DOOR:
-                self.disturbed.append((began, time.monotonic()))
+            self.hits.append(Hit(fault, began, time.monotonic()))
 
-    def was_disturbed(self, since, until, margin_s=0.5):
-        """Whether the bridge or the way to it was hit in this time, or could still feel it."""
-        return any(since < end + margin_s and until > begin for begin, end in self.disturbed)
+    def was_disturbed(self, since, until):
+        """Whether the bridge or the way to it was hit in this time, or could still feel it: answers may be late or missing."""
+        return any(hit.fault.whom in HEARD_AT_THE_DOOR and overlaps(hit, since, until) for hit in self.hits)
 
     # --- each returns what undoes it ---
 

@@ -13,14 +13,14 @@ from faults.broker_errors import CODES
 from faults.mock_world import MockWorld, errors
 from faults.registry_world import RegistryWorld
 from faults.schedule import BRIDGE, Fault, Schedule
-from faults.world import IngressWorld
+from faults.world import IngressWorld, has_spool, is_idempotent
 
 SECONDS = float(os.environ.get("SCHEDULE_SECONDS", 5))
 RATE = int(os.environ.get("RATE", 500))
 # Every so manieth has three brokers.
 OF_THREE_BROKERS = 4
-# Of so many worlds the first has a provider and reconcilers, and these have brokers that are none.
-ROUND, OF_MOCKS = 5, (1, 3)
+# Of so many worlds these have a provider and reconcilers, and these brokers that are none: the gate's 25 have 18 of real brokers.
+ROUND, OF_REGISTRIES, OF_MOCKS = 10, (0, 5), (3, 6, 9)
 
 
 def nth_mock(seed):
@@ -32,8 +32,12 @@ def nth_mock(seed):
 def world_of(seed, clusters):
     if (nth := nth_mock(seed)) is not None:
         return MockWorld(nth, seed, RATE)
-    kind = RegistryWorld if seed % ROUND == 0 else IngressWorld
-    return kind(clusters(3 if seed % OF_THREE_BROKERS == 0 else 1), seed, RATE)
+    kind = RegistryWorld if seed % ROUND in OF_REGISTRIES else IngressWorld
+    return kind(clusters(brokers_of(seed)), seed, RATE)
+
+
+def brokers_of(seed):
+    return 3 if seed % OF_THREE_BROKERS == 0 else 1
 
 
 def test_nothing_that_was_answered_200_is_lost(seed, clusters, record_property):
@@ -56,6 +60,15 @@ def test_a_schedule_can_be_played_again_from_its_seed_and_from_what_was_printed(
         assert all(one.at_s + one.for_s < next_one.at_s for one, next_one in zip(hits, hits[1:]))
     assert Schedule.parse('{"seconds": 1, "faults": [[0.5, "kill", "bridge", 0.2]]}').faults == \
         [Fault(0.5, "kill", BRIDGE, 0.2)]
+
+
+def test_most_worlds_of_the_gate_have_real_brokers_and_each_kind_is_among_them():
+    real = [seed for seed in range(1, 26) if nth_mock(seed) is None]
+    assert len(real) >= 18
+    assert 0.4 < sum(map(is_idempotent, real)) / len(real) < 0.6
+    for other in (has_spool, brokers_of, lambda seed: seed % ROUND in OF_REGISTRIES):
+        assert len({(is_idempotent(seed), other(seed)) for seed in real}) == 4
+    assert not set(OF_MOCKS) & set(OF_REGISTRIES)
 
 
 def test_each_error_is_answered_in_the_gates_schedules():

@@ -20,6 +20,7 @@ from harness.oracle import Oracle
 from harness.sender import Load, event
 from harness.skewed_clock import SkewedClock
 
+from faults.hits import was_under_way
 from faults.outcome import Outcome
 from faults.player import Player
 from faults.schedule import BRIDGE, CLOCK, DISK, DOOR, FILES, Schedule
@@ -31,6 +32,9 @@ ANSWER_MARGIN_S = 1.5  # for the loader and two noisy cores
 # machine on which everything else takes several times as long, too.
 RECOVERY_S = 20
 CONNECTIONS = 32
+# What was acknowledged while something was still to be suffered, at least, by the callbacks that come in a second: a schedule in
+# which nothing was promised shows nothing.
+PROMISED_OF_RATE = 0.1
 PULSE_S = 0.1
 
 PROPERTIES = """
@@ -66,12 +70,22 @@ class LinkedKafka:
         self.cluster.stop()
 
 
-class IngressWorld:
-    """One schedule's world in a cluster that others have used before it."""
+def has_spool(seed):
+    return random.Random(f"world {seed}").random() < 0.6
 
-    def __init__(self, kafka, seed, rate, has_spool=None):
+
+def is_idempotent(seed):
+    """Four seeds in a row are, four are not: with one broker and with three, with a registry and without."""
+    return seed // 4 % 2 == 1
+
+
+class IngressWorld:
+    """One schedule's world in a cluster that others have used before it. with_spool, idempotent: None, as the seed has it."""
+
+    def __init__(self, kafka, seed, rate, with_spool=None, idempotent=None):
         self.kafka, self.seed, self.rate = kafka, seed, rate
-        self.has_spool = random.Random(f"world {seed}").random() < 0.6 if has_spool is None else has_spool
+        self.has_spool = has_spool(seed) if with_spool is None else with_spool
+        self.is_idempotent = is_idempotent(seed) if idempotent is None else idempotent
         self.oracle = Oracle()
         self.stolen = []  # (since when, for how many seconds more than asked for) the loader was not run
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="maesn-bridge-faults-"))
@@ -83,7 +97,7 @@ class IngressWorld:
         self.bridge = self._bridge()
 
     def _kafka_settings(self):
-        return {"brokers": self.kafka.bootstrap}
+        return {"brokers": self.kafka.bootstrap, "idempotence": self.is_idempotent}
 
     def _settings(self):
         settings = {
@@ -157,11 +171,16 @@ class IngressWorld:
         load, recovered_s = asyncio.run(self._scenario(schedule, player))
         self._drained()
         self._check_answers(load, player)
-        settled = self._settle(schedule)
+        settled = self._settle(schedule, player.hits)
         self._check_more()
+        promised = self._promised(load, player)
         self._stop()
         stolen_s = sum(late_s for _, late_s in self.stolen)
-        return Outcome.of(self.seed, schedule, load, settled, recovered_s, stolen_s)
+        return Outcome.of(self.seed, schedule, load, settled, recovered_s, stolen_s, promised, self.answered_errors())
+
+    def answered_errors(self):
+        """How many produce requests were answered with each error that was ordered."""
+        return {}
 
     async def _scenario(self, schedule, player):
         async with self.load(connections=CONNECTIONS, rate=self.rate, oracle=self.oracle, prefix=f"s{self.seed}", patience=10) as load:
@@ -216,12 +235,19 @@ class IngressWorld:
             stolen_s = sum(late_s for at, late_s in self.stolen if at < answer.sent_at + answer.elapsed and at + late_s > answer.sent_at)
             assert answer.elapsed < DEADLINE_S + ANSWER_MARGIN_S + stolen_s, f"{name}: {answer}, {stolen_s:.1f} s were stolen"
 
+    def _promised(self, load, player):
+        """How many callbacks were answered 200 before all was well."""
+        promised = sum(a.status == 200 and a.sent_at + a.elapsed < player.healed_at for _, a in load.answers)
+        floor = PROMISED_OF_RATE * self.rate
+        assert promised >= floor, f"{promised} were answered 200 before all was well, fewer than {floor:.0f}: the schedule shows nothing"
+        return promised
+
     # --- what is owed ---
 
-    def _settle(self, schedule):
+    def _settle(self, schedule, hits=()):
         records = [r for r in self._records() if r.value != b"eager"]
         settled = self.oracle.settle(records)
-        self._check_payloads(records, schedule)
+        self._check_payloads(records, hits)
         # Of what was answered 503 only what was on the wire may have arrived, and the bridge knew: as far as it lived.
         if not self.has_spool and not schedule.hits(BRIDGE, "kill", "terminate"):
             said_503 = self.oracle.named(lambda a: a.status == 503) & settled.unacknowledged
@@ -231,11 +257,15 @@ class IngressWorld:
     def _records(self):
         return consumers.read_all(self.kafka.cluster, *self.topics.values(), seconds=180)
 
-    def _may_be_refused(self, schedule):
-        """A record from the future, by the broker's clock, is."""
-        return schedule.hits(CLOCK, "forth", "far")
+    def _refuses(self, fault):
+        """Whether brokers refuse records while it lasts: one from the future, by the broker's clock."""
+        return fault.whom == CLOCK and fault.what in ("forth", "far")
 
-    def _check_payloads(self, records, schedule):
+    def _may_be_refused(self, name, hits):
+        answer = self.oracle.answers[name]
+        return any(self._refuses(hit.fault) and was_under_way(answer, hit, self.has_spool) for hit in hits)
+
+    def _check_payloads(self, records, hits):
         """What was sent, and nothing of it altered; what is there twice has one id; what the broker refused is a dead letter."""
         ids = {}
         for record in records:
@@ -246,7 +276,7 @@ class IngressWorld:
             assert value["account"] == account and account in ACCOUNTS, f"{name} is said to be {account}'s: {value}"
             if record.topic == self.topics["dead-letter"]:
                 assert record.headers["dead-letter-reason"] == "refused-by-broker", f"{name}: {record.headers}"
-                assert self._may_be_refused(schedule), f"{name} is a dead letter although nothing was wrong with it"
+                assert self._may_be_refused(name, hits), f"{name} is a dead letter although nothing was wrong with it"
                 assert record.key == account.encode(), f"{name} has the key {record.key}"
             else:
                 assert record.key == f"INVOICE:{account}".encode(), f"{name} has the key {record.key}"

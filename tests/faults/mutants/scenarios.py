@@ -13,8 +13,9 @@ from harness.provider import Fault as ProviderFault
 from harness.reconciler import PUBLIC_URL, World, account
 from harness.sender import Load, encode, event, post
 
+from faults.mock_world import MockWorld
 from faults.player import Player
-from faults.schedule import BRIDGE, DISK, FILES, Fault, Schedule
+from faults.schedule import ANSWERS, BRIDGE, DISK, FILES, Fault, Schedule
 from faults.world import ACCOUNTS, IngressWorld
 
 RATE = 200
@@ -25,7 +26,7 @@ prefixes = itertools.count(1)
 @contextlib.contextmanager
 def ingress_world(program, kafka, with_spool):
     """With this program, ready."""
-    world = IngressWorld(kafka, next(seeds), RATE, with_spool)
+    world = IngressWorld(kafka, next(seeds), RATE, with_spool, idempotent=False)
     world.bridge.command[0] = str(program)
     try:
         with world:
@@ -102,6 +103,15 @@ def kafka_away_and_disk_stuck(program, clusters):
         assert len(promised) <= 32, f"{len(promised)} were answered 200 while neither Kafka nor the disk could keep them"
         world._drained()
         world._settle(Schedule([], 0))
+
+
+def refused_and_then_not_allowed(program, _):
+    """Only the record itself can be the reason for a dead letter, and only when it is."""
+    faults = Fault(0.5, "MESSAGE_TOO_LARGE", f"{ANSWERS}-2", 0.5), Fault(4, "POLICY_VIOLATION", f"{ANSWERS}-2", 1)
+    world = MockWorld(0, next(seeds), RATE, with_spool=False)
+    world.bridge.command[0] = str(program)
+    with world:
+        world.suffer(Schedule(faults, 5))
 
 
 def sent_again(program, clusters):
