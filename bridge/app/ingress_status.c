@@ -76,12 +76,6 @@ static const struct metric_table tables[] = {
 
 /* --- the figures ------------------------------------------------------------------------------ */
 
-static double sum(struct metrics *m, const char *name)
-{
-    const struct metric_match all = {.label = NULL};
-    return metrics_sum(m, name, &all);
-}
-
 static double mean(const struct view *v, enum column column)
 {
     return history_mean(v->history, column, v->now_mono_ms - present_ms);
@@ -124,7 +118,7 @@ static struct view_figure in_flight_figure(struct metrics *m)
     return (struct view_figure){
         .name = "in-flight",
         .title = "In flight",
-        .value = sum(m, "maesn_bridge_in_flight_requests"),
+        .value = metrics_sum(m, "maesn_bridge_in_flight_requests", NULL),
         .note = "not yet answered",
     };
 }
@@ -140,12 +134,12 @@ static struct view_figure files_figure(struct static_routes *declared)
 
 static struct view_figure registry_figure(struct metrics *m, struct arena *arena)
 {
-    bool is_loaded = sum(m, "maesn_bridge_registry_loaded") > 0;
-    double unreadable = sum(m, "maesn_bridge_registry_entries_unreadable");
+    bool is_loaded = metrics_sum(m, "maesn_bridge_registry_loaded", NULL) > 0;
+    double unreadable = metrics_sum(m, "maesn_bridge_registry_entries_unreadable", NULL);
     return (struct view_figure){
         .name = "routes-of-registry",
         .title = "Routes of the registry",
-        .value = sum(m, "maesn_bridge_registry_entries"),
+        .value = metrics_sum(m, "maesn_bridge_registry_entries", NULL),
         .tone = !is_loaded       ? TONE_BAD
                 : unreadable > 0 ? TONE_WARN
                                  : TONE_PLAIN,
@@ -158,10 +152,10 @@ static struct view_figure registry_figure(struct metrics *m, struct arena *arena
 static struct view_figure spool_figure(struct metrics *m, struct arena *arena)
 {
     char used[QUANTITY_TEXT_SIZE], max[QUANTITY_TEXT_SIZE];
-    double records = sum(m, "maesn_bridge_spool_records");
-    quantity_text(sum(m, "maesn_bridge_spool_bytes"), QUANTITY_BYTES, used);
-    quantity_text(sum(m, "maesn_bridge_spool_max_bytes"), QUANTITY_BYTES, max);
-    bool is_healthy = sum(m, "maesn_bridge_spool_healthy") > 0;
+    double records = metrics_sum(m, "maesn_bridge_spool_records", NULL);
+    quantity_text(metrics_sum(m, "maesn_bridge_spool_bytes", NULL), QUANTITY_BYTES, used);
+    quantity_text(metrics_sum(m, "maesn_bridge_spool_max_bytes", NULL), QUANTITY_BYTES, max);
+    bool is_healthy = metrics_sum(m, "maesn_bridge_spool_healthy", NULL) > 0;
     return (struct view_figure){
         .name = "spool-records",
         .title = "In the spool",
@@ -187,9 +181,9 @@ static enum status tell(void *ctx, struct metrics *m, struct arena *arena, struc
         duration_figure(v, "delivery-duration", "Acknowledged within", COLUMN_DELIVERY_P99);
     figures[len++] = in_flight_figure(m);
     figures[len++] = files_figure(ctx);
-    if (!isnan(sum(m, "maesn_bridge_registry_loaded")))
+    if (!isnan(metrics_sum(m, "maesn_bridge_registry_loaded", NULL)))
         figures[len++] = registry_figure(m, arena);
-    if (!isnan(sum(m, "maesn_bridge_spool_records")))
+    if (!isnan(metrics_sum(m, "maesn_bridge_spool_records", NULL)))
         figures[len++] = spool_figure(m, arena);
     v->figures = figures;
     v->figures_len = len;

@@ -201,8 +201,7 @@ static struct view_figure subscriptions_figure(struct arena *arena, const struct
 
 static struct view_figure drift_figure(struct metrics *m, const struct view *v)
 {
-    const struct metric_match all = {.label = NULL};
-    bool withholds = metrics_sum(m, "maesn_bridge_reconcile_deletes_withheld", &all) > 0;
+    bool withholds = metrics_sum(m, "maesn_bridge_reconcile_deletes_withheld", NULL) > 0;
     return (struct view_figure){
         .name = "drift",
         .title = "Drift",
@@ -233,8 +232,7 @@ static struct view_figure expiry_figure(const struct view *v)
 
 static struct view_figure silent_figure(struct metrics *m, const struct view *v)
 {
-    const struct metric_match all = {.label = NULL};
-    bool is_known = !isnan(metrics_sum(m, "maesn_bridge_subscriptions_silent", &all));
+    bool is_known = !isnan(metrics_sum(m, "maesn_bridge_subscriptions_silent", NULL));
     return (struct view_figure){
         .name = "silent",
         .title = "Silent subscriptions",
@@ -246,8 +244,7 @@ static struct view_figure silent_figure(struct metrics *m, const struct view *v)
 
 static struct view_figure partitions_figure(struct metrics *m)
 {
-    const struct metric_match all = {.label = NULL};
-    double led = metrics_sum(m, "maesn_bridge_reconciler_partitions", &all);
+    double led = metrics_sum(m, "maesn_bridge_reconciler_partitions", NULL);
     return (struct view_figure){
         .name = "partitions",
         .title = "Partitions led",

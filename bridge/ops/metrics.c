@@ -332,7 +332,7 @@ struct bytes metric_label_find(const char *labels, const char *name)
 
 static bool is_meant(const struct metric_match *match, const char *labels)
 {
-    if (match->label == NULL)
+    if (match == NULL || match->label == NULL)
         return true;
     struct bytes value = metric_label_find(labels, match->label);
     size_t len = strlen(match->prefix);

@@ -76,8 +76,8 @@ struct metric_match {
     bool is_other;
 };
 
-/* The sum of the family's series that match, but for histograms; NaN: there is none. Thread: any.
- */
+/* The sum of the family's series that match, NULL: of all, but for histograms; NaN: there is none.
+ * Thread: any. */
 double metrics_sum(struct metrics *m, const char *name, const struct metric_match *match);
 
 #define METRICS_BUCKETS 15
