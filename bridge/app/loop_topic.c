@@ -1,17 +1,14 @@
 #include "bridge/app/loop_topic.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "bridge/app/memory_pause.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
 
 /* After so many records the reader waits for the loop. */
 #define ON_THEIR_WAY_MAX 1024
-
-/* How soon it is tried again to copy a record for which there was no memory. */
-static const int short_of_memory_ms = 100;
 
 struct loop_topic {
     struct loop_topic_options options;
@@ -86,7 +83,7 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     struct loop_topic *t = ctx;
     struct relayed *r;
     while ((r = malloc(sizeof(*r) + record->key.len + record->value.len)) == NULL)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     r->task = (struct task){.run = take};
     r->topic = t;
     r->record = *record;

@@ -1,18 +1,15 @@
 #include "bridge/app/reconciler_accounts_topic.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "bridge/app/loop_topic.h"
+#include "bridge/app/memory_pause.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
 #include "bridge/providers/providers.h"
 #include "bridge/registry/account_declaration.h"
 #include "bridge/registry/registry_key.h"
 #include "bridge/registry/sealed.h"
-
-/* How soon a record is read again for which there was no memory. */
-static const int short_of_memory_ms = 100;
 
 /* A declaration that could not be read, as it came: another ring may open it. */
 struct sealed_declaration {
@@ -124,7 +121,7 @@ static void let_wait(struct reconciler_accounts_topic *t,
 {
     struct sealed_declaration *d;
     while ((d = malloc(sizeof(*d) + record->key.len + record->value.len)) == NULL)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     memcpy(d->data, record->key.data, record->key.len);
     if (record->value.len > 0)
         memcpy(d->data + record->key.len, record->value.data, record->value.len);
@@ -146,7 +143,7 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     struct diag diag = {0};
     enum status status;
     while ((status = take_opened(t, &k, record, &diag)) == STATUS_NOMEM)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     forget_waiting(t, record->key);
     if (status == STATUS_OK)
         return;

@@ -1,14 +1,11 @@
 #include "bridge/app/reconciler_activity_topic.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "bridge/app/loop_topic.h"
+#include "bridge/app/memory_pause.h"
 #include "bridge/base/scoped.h"
 #include "bridge/registry/activity_record.h"
-
-/* How soon a record is read again for which there was no memory. */
-static const int short_of_memory_ms = 100;
 
 struct reconciler_activity_topic {
     struct loop_topic *topic;
@@ -27,10 +24,10 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     if (record->key.data == NULL || record->value.data == NULL)
         return;
     while ((status = activity_record_read(record->value, &read, NULL)) == STATUS_NOMEM)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     while (status == STATUS_OK &&
            last_events_note(&t->events, record->key, read.last_at_unix_ms) == STATUS_NOMEM)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
 }
 
 static void on_caught_up(void *ctx)

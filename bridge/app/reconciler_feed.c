@@ -13,12 +13,12 @@
 
 #include <assert.h>
 #include <malloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bridge/app/loop_topic.h"
+#include "bridge/app/memory_pause.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 #include "bridge/domain/log_events.h"
@@ -26,9 +26,6 @@
 
 /* Longest name of a topic, and "-reconciler". */
 #define GROUP_ID_SIZE 300
-
-/* How soon a record is read again for which there was no memory. */
-static const int short_of_memory_ms = 100;
 
 enum partition_state { PARTITION_AWAY = 0, PARTITION_CLAIMING, PARTITION_READING, PARTITION_LED };
 
@@ -182,7 +179,7 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     enum account_reading reading;
     while ((reading = reconciler_accounts_take(f->options.accounts, record->partition, record->key,
                                                record->value, &diag)) == ACCOUNT_READING_NOMEM)
-        poll(NULL, 0, short_of_memory_ms); /* nothing may be decided without this record */
+        memory_pause(); /* nothing may be decided without this record */
     if (reading == ACCOUNT_READING_UNREADABLE)
         LOG(REGISTRY_RECORD_REFUSED, log_bytes("key", record->key),
             log_number("partition", record->partition), log_number("offset", record->offset),

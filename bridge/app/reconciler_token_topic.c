@@ -1,16 +1,13 @@
 #include "bridge/app/reconciler_token_topic.h"
 
 #include <jansson.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "bridge/app/loop_topic.h"
+#include "bridge/app/memory_pause.h"
 #include "bridge/base/scoped.h"
 #include "bridge/registry/record_form.h"
-
-/* How soon it is tried again to take a record for which there was no memory. */
-static const int short_of_memory_ms = 100;
 
 /* An event is a few hundred bytes; what is longer is none of ours. */
 static const size_t event_max = 65536;
@@ -49,7 +46,7 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     CLEANUP(json_release) json_t *value = NULL;
     enum status status;
     while ((status = record_form_parse_any("event", record->value, &value, NULL)) == STATUS_NOMEM)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     if (status != STATUS_OK)
         return;
     const json_t *event = event_of(value);
@@ -60,7 +57,7 @@ static void on_record(void *ctx, const struct compacted_topic_record *record)
     struct reconciler_account *account;
     while ((account = reconciler_accounts_revoke(t->options.accounts, id,
                                                  record->timestamp_unix_ms)) == NULL)
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     reconciler_passes_wake(t->options.passes, account);
 }
 

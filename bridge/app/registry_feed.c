@@ -1,11 +1,11 @@
 #include "bridge/app/registry_feed.h"
 
 #include <malloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "bridge/app/memory_pause.h"
 #include "bridge/app/registry_snapshot.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
@@ -13,9 +13,6 @@
 #include "bridge/domain/registry.h"
 #include "bridge/registry/route_reader.h"
 #include "bridge/registry/sealed.h"
-
-/* How soon a record is read again for which there was no memory. */
-static const int short_of_memory_ms = 100;
 
 struct registry_feed {
     struct registry_feed_options options; /* its cluster is the caller's until start */
@@ -73,7 +70,7 @@ read_record(struct registry_feed *f, const struct compacted_topic_record *record
                                                        record->key, record->value, diag);
         if (reading != ROUTE_READING_NOMEM || atomic_load(&f->stopping))
             return reading;
-        poll(NULL, 0, short_of_memory_ms);
+        memory_pause();
     }
 }
 
