@@ -216,6 +216,19 @@ static enum status change_failed(const struct topics_change *change, rd_kafka_re
                     why == NULL || why[0] == '\0' ? rd_kafka_err2str(err) : why);
 }
 
+/* The answer to the change; *ret may be set on a failure, too. */
+static enum status await_change(struct topics_admin *admin, const struct topics_change *change,
+                                rd_kafka_event_t **ret, struct diag *diag)
+{
+    *ret = await(admin);
+    if (*ret == NULL)
+        return unavailable(diag, change->topic, "no answer");
+    rd_kafka_resp_err_t err = rd_kafka_event_error(*ret);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? STATUS_OK
+               : change_failed(change, err, rd_kafka_event_error_string(*ret), diag);
+}
+
 /* Waits until every broker that is asked knows the topic, so that a plan right after an apply finds
  * nothing to do. */
 static void wait_until_visible(struct topics_admin *admin, const char *name)
@@ -248,12 +261,10 @@ static enum status create(struct topics_admin *admin, const struct topics_change
         rd_kafka_AdminOptions_set_operation_timeout(options, ADMIN_TIMEOUT_MS, why, sizeof why);
     rd_kafka_CreateTopics(admin->rk, &topic, 1, options, admin->queue);
     rd_kafka_NewTopic_destroy(topic);
-    CLEANUP(client_event_release) rd_kafka_event_t *event = await(admin);
-    if (event == NULL)
-        return unavailable(diag, change->topic, "no answer");
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return change_failed(change, rd_kafka_event_error(event),
-                             rd_kafka_event_error_string(event), diag);
+    CLEANUP(client_event_release) rd_kafka_event_t *event = NULL;
+    enum status status = await_change(admin, change, &event, diag);
+    if (status != STATUS_OK)
+        return status;
     size_t len;
     const rd_kafka_topic_result_t **results =
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &len);
@@ -287,12 +298,10 @@ static enum status send_settings(struct topics_admin *admin, const struct topics
     CLEANUP(options_free_scoped)
     rd_kafka_AdminOptions_t *options = options_new(admin, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
     rd_kafka_AlterConfigs(admin->rk, &resource, 1, options, admin->queue);
-    CLEANUP(client_event_release) rd_kafka_event_t *event = await(admin);
-    if (event == NULL)
-        return unavailable(diag, change->topic, "no answer");
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return change_failed(change, rd_kafka_event_error(event),
-                             rd_kafka_event_error_string(event), diag);
+    CLEANUP(client_event_release) rd_kafka_event_t *event = NULL;
+    enum status status = await_change(admin, change, &event, diag);
+    if (status != STATUS_OK)
+        return status;
     size_t len;
     const rd_kafka_ConfigResource_t **answers =
         rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &len);
