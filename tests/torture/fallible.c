@@ -285,9 +285,14 @@ rd_kafka_error_t *torture_rd_kafka_commit_transaction(rd_kafka_t *rk, int timeou
     const struct way *way =
         FAILING("rd_kafka_commit_transaction",
                 WAY(RD_KAFKA_RESP_ERR__STATE, 0) WAY(RD_KAFKA_RESP_ERR__FENCED, 0));
-    rd_kafka_error_t *error = way == NULL
-                                  ? rd_kafka_commit_transaction(rk, timeout)
-                                  : rd_kafka_error_new((rd_kafka_resp_err_t)way->value, "tortured");
+    if (way != NULL) {
+        /* As the real one does before it can fail so. Without it the instance is destroyed while a
+         * partition is being added to the transaction, and librdkafka 2.0.2 aborts where it counts
+         * those (rdkafka_txnmgr.c, txn_req_cnt). */
+        (void)rd_kafka_flush(rk, timeout);
+        return rd_kafka_error_new((rd_kafka_resp_err_t)way->value, "tortured");
+    }
+    rd_kafka_error_t *error = rd_kafka_commit_transaction(rk, timeout);
     if (error == NULL)
         atomic_fetch_add(&commits, 1);
     return error;
