@@ -71,6 +71,15 @@ class Topics:
         return [self[slug] for slug in (*RESOURCES, "other", "dead-letter", "token")]
 
 
+def stop_with_0(bridges):
+    """Each that still runs has to, and to have logged nothing but JSON lines."""
+    for bridge in bridges:
+        stopped_before = bridge.process.poll() is not None
+        code = bridge.stop()
+        bridge.log()
+        assert stopped_before or code == 0, f"exit code {code}: {bridge.output.read_text()[-3000:]}"
+
+
 @pytest.fixture
 def start_bridge():
     """start_bridge(cluster, settings, routes, secrets): a running bridge; `bridge.topics` names its topics. When the test
@@ -91,11 +100,7 @@ def start_bridge():
 
     yield start
     try:
-        for bridge in bridges:
-            stopped_before = bridge.process.poll() is not None
-            code = bridge.stop()
-            bridge.log()
-            assert stopped_before or code == 0, f"exit code {code}: {bridge.output.read_text()[-3000:]}"
+        stop_with_0(bridges)
     finally:
         for bridge in bridges:
             bridge.kill()
@@ -123,11 +128,7 @@ def start_world(kafka, maesn):
     yield start
     try:
         for world in worlds:
-            for bridge in world.bridges:
-                stopped_before = bridge.process.poll() is not None
-                code = bridge.stop()
-                bridge.log()
-                assert stopped_before or code == 0, f"exit code {code}: {bridge.output.read_text()[-3000:]}"
+            stop_with_0(world.bridges)
     finally:
         for world in worlds:
             world.stop()

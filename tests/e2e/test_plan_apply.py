@@ -16,20 +16,13 @@ import pytest
 from harness import environment, wait
 from harness.bridge import run
 from harness.consumers import read_all
-from harness.maesn import API_KEY, Maesn
+from harness.maesn import API_KEY
 from harness.reconciler import PUBLIC_URL, World, account
 from harness.registry import Route
 from harness.registry_cli import validate
 from harness.sender import post
 
 INVOICES = [{"resource": "INVOICE", "events": ["CREATED", "UPDATED"]}]
-
-
-@pytest.fixture
-def maesn():
-    server = Maesn()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
