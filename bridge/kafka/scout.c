@@ -7,14 +7,19 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/scoped.h"
 
-/* Leaders that are asked at the same time: a frozen one must not hide that another is back. */
+/* Leaders that are asked at the same time: a frozen one must not hide that another is back.
+ * Contacts have threads and places of their own: a probe, which a partition waits for, never stands
+ * behind them. */
 #define PROBERS 3
+#define CONTACTERS 2
 
 /* Questions for metadata at the same time: librdkafka picks a broker by chance, and one of three
  * may be the mute one. */
 #define REFRESHERS 2
-#define LEADERS_MAX 64
 #define WANTED_MAX 64
+
+/* More than a cluster has brokers: tens are usual. */
+#define LEADERS_MAX 512
 
 /* Above this many topics one question for all that the cluster has is quicker: each question may
  * meet the frozen broker. */
@@ -24,8 +29,11 @@
 #define PROBE_INTERVAL_MS 100
 #define METADATA_INTERVAL_MS 50
 
-/* A probe nobody has wanted for this long is over. */
-#define PROBE_WANTED_MS 1000
+/* A question nobody has wanted for this long is over. */
+#define WANTED_MS 1000
+
+/* A contact only has to be sent: its answer is of no use. */
+#define CONTACT_TIMEOUT_MAX_MS (2 * SCOUT_TIMEOUT_MIN_MS)
 
 struct leader {
     int32_t id;
@@ -38,16 +46,24 @@ struct leader {
     struct scout_findings findings;
 };
 
+/* The questions of one kind, and whom they go to. */
+struct inquiry {
+    struct leader leaders[LEADERS_MAX];
+    size_t leaders_len;
+    int timeout_max_ms;
+    bool is_once; /* not again before it is wanted again */
+};
+
 struct scout {
     struct scout_callbacks callbacks;
-    pthread_t threads[REFRESHERS + PROBERS];
+    pthread_t threads[REFRESHERS + PROBERS + CONTACTERS];
     size_t threads_len;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool is_stopping;
-    struct leader leaders[LEADERS_MAX];
-    size_t leaders_len;
+    struct inquiry probes;
+    struct inquiry contacts;
     const char *wanted[WANTED_MAX]; /* topics' names, borrowed */
     size_t wanted_len;
     bool wants_all;
@@ -70,9 +86,9 @@ static void wait_ms(struct scout *s, int64_t timeout_ms)
     pthread_cond_timedwait(&s->changed, &s->lock, &until);
 }
 
-static int longer(int timeout_ms)
+static int longer(int timeout_ms, int timeout_max_ms)
 {
-    return timeout_ms * 2 < SCOUT_TIMEOUT_MAX_MS ? timeout_ms * 2 : SCOUT_TIMEOUT_MAX_MS;
+    return timeout_ms * 2 < timeout_max_ms ? timeout_ms * 2 : timeout_max_ms;
 }
 
 /* --- metadata ----------------------------------------------------------------------------------
@@ -87,7 +103,7 @@ static bool ask_metadata(struct scout *s, struct instance *in, rd_kafka_topic_t 
     const struct rd_kafka_metadata *metadata = NULL;
     bool complete = topic == NULL;
     if (rd_kafka_metadata(instance_handle(in), complete, topic, &metadata, *timeout_ms) != 0) {
-        *timeout_ms = longer(*timeout_ms);
+        *timeout_ms = longer(*timeout_ms, SCOUT_TIMEOUT_MAX_MS);
         return false;
     }
     *timeout_ms = SCOUT_TIMEOUT_MIN_MS;
@@ -175,7 +191,7 @@ void scout_wait_for_metadata(struct scout *s, int64_t until_mono_ms)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* --- probes ------------------------------------------------------------------------------------
+/* --- probes and contacts -----------------------------------------------------------------------
  */
 
 /* Whether the partition's leader answers a question for its last offset.
@@ -200,16 +216,16 @@ static bool probe(struct scout *s, const char *topic, int32_t partition, int tim
 
 static bool is_wanted(const struct leader *l, int64_t now)
 {
-    return now - l->wanted_at_mono_ms <= PROBE_WANTED_MS;
+    return l->wanted_at_mono_ms != 0 && now - l->wanted_at_mono_ms <= WANTED_MS;
 }
 
 /* The leader whose turn it is, or NULL; ret_wait_ms is how long to wait then. Under the lock. */
-static struct leader *due_leader(struct scout *s, int64_t now, int64_t *ret_wait_ms)
+static struct leader *due_leader(struct inquiry *inquiry, int64_t now, int64_t *ret_wait_ms)
 {
     struct leader *due = NULL;
     *ret_wait_ms = 1000;
-    for (size_t i = 0; i < s->leaders_len; i++) {
-        struct leader *l = &s->leaders[i];
+    for (size_t i = 0; i < inquiry->leaders_len; i++) {
+        struct leader *l = &inquiry->leaders[i];
         if (l->is_busy || !is_wanted(l, now))
             continue;
         *ret_wait_ms = PROBE_INTERVAL_MS / 2;
@@ -221,13 +237,13 @@ static struct leader *due_leader(struct scout *s, int64_t now, int64_t *ret_wait
     return due;
 }
 
-static void *prober_main(void *ctx)
+/* What a thread of probes, resp. contacts does. */
+static void ask_in_turn(struct scout *s, struct inquiry *inquiry)
 {
-    struct scout *s = ctx;
     pthread_mutex_lock(&s->lock);
     while (!s->is_stopping) {
         int64_t idle_ms;
-        struct leader *l = due_leader(s, clock_mono_ms(), &idle_ms);
+        struct leader *l = due_leader(inquiry, clock_mono_ms(), &idle_ms);
         if (l == NULL) {
             wait_ms(s, idle_ms);
             continue;
@@ -238,58 +254,82 @@ static void *prober_main(void *ctx)
         int64_t asked_at = clock_mono_ms();
         l->asked_at_mono_ms = asked_at;
         l->is_busy = true;
+        if (inquiry->is_once)
+            l->wanted_at_mono_ms = 0;
         pthread_mutex_unlock(&s->lock);
         bool answers = probe(s, topic, partition, timeout_ms);
         pthread_mutex_lock(&s->lock);
         l->is_busy = false;
-        l->timeout_ms = answers ? SCOUT_TIMEOUT_MIN_MS : longer(timeout_ms);
+        l->timeout_ms =
+            answers ? SCOUT_TIMEOUT_MIN_MS : longer(timeout_ms, inquiry->timeout_max_ms);
         if (answers)
             l->findings.answered_at_mono_ms = asked_at;
         else
             l->findings.failed_at_mono_ms = asked_at;
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+static void *prober_main(void *ctx)
+{
+    struct scout *s = ctx;
+    ask_in_turn(s, &s->probes);
     return NULL;
 }
 
-static struct leader *find_leader(struct scout *s, int32_t id)
+static void *contacter_main(void *ctx)
 {
-    for (size_t i = 0; i < s->leaders_len; i++)
-        if (s->leaders[i].id == id)
-            return &s->leaders[i];
+    struct scout *s = ctx;
+    ask_in_turn(s, &s->contacts);
+    return NULL;
+}
+
+static struct leader *find_leader(struct inquiry *inquiry, int32_t id)
+{
+    for (size_t i = 0; i < inquiry->leaders_len; i++)
+        if (inquiry->leaders[i].id == id)
+            return &inquiry->leaders[i];
     return NULL;
 }
 
 /* A place for a leader not yet known: a new one, or that of one nobody asks for any more. */
-static struct leader *claim_leader(struct scout *s, int32_t id, int64_t now)
+static struct leader *claim_leader(struct inquiry *inquiry, int32_t id, int64_t now)
 {
     struct leader *l = NULL;
-    if (s->leaders_len < LEADERS_MAX)
-        l = &s->leaders[s->leaders_len++];
-    for (size_t i = 0; i < s->leaders_len && l == NULL; i++)
-        if (!s->leaders[i].is_busy && !is_wanted(&s->leaders[i], now))
-            l = &s->leaders[i];
+    if (inquiry->leaders_len < LEADERS_MAX)
+        l = &inquiry->leaders[inquiry->leaders_len++];
+    for (size_t i = 0; i < inquiry->leaders_len && l == NULL; i++)
+        if (!inquiry->leaders[i].is_busy && !is_wanted(&inquiry->leaders[i], now))
+            l = &inquiry->leaders[i];
     if (l != NULL)
         *l = (struct leader){.id = id, .timeout_ms = SCOUT_TIMEOUT_MIN_MS};
     return l;
+}
+
+/* Under the lock. */
+static void want(struct scout *s, struct inquiry *inquiry, int32_t leader, const char *topic,
+                 int32_t partition, int64_t now)
+{
+    struct leader *l = find_leader(inquiry, leader);
+    if (l == NULL)
+        l = claim_leader(inquiry, leader, now);
+    if (l == NULL)
+        return;
+    if (!l->is_busy) {
+        bool is_new = !is_wanted(l, now);
+        l->topic = topic;
+        l->partition = partition;
+        if (is_new)
+            pthread_cond_broadcast(&s->changed);
+    }
+    l->wanted_at_mono_ms = now;
 }
 
 void scout_want_probe(struct scout *s, int32_t leader, const char *topic, int32_t partition,
                       int64_t now_mono_ms)
 {
     pthread_mutex_lock(&s->lock);
-    struct leader *l = find_leader(s, leader);
-    if (l == NULL)
-        l = claim_leader(s, leader, now_mono_ms);
-    if (l != NULL && !l->is_busy) {
-        bool is_new = !is_wanted(l, now_mono_ms);
-        l->topic = topic;
-        l->partition = partition;
-        if (is_new)
-            pthread_cond_broadcast(&s->changed);
-    }
-    if (l != NULL)
-        l->wanted_at_mono_ms = now_mono_ms;
+    want(s, &s->probes, leader, topic, partition, now_mono_ms);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -297,17 +337,16 @@ void scout_want_contact(struct scout *s, int32_t leader, const char *topic, int3
                         int64_t now_mono_ms)
 {
     pthread_mutex_lock(&s->lock);
-    const struct leader *l = find_leader(s, leader);
-    bool is_asked = l != NULL && is_wanted(l, now_mono_ms);
+    const struct leader *probed = find_leader(&s->probes, leader);
+    if (probed == NULL || !is_wanted(probed, now_mono_ms))
+        want(s, &s->contacts, leader, topic, partition, now_mono_ms);
     pthread_mutex_unlock(&s->lock);
-    if (!is_asked)
-        scout_want_probe(s, leader, topic, partition, now_mono_ms);
 }
 
 struct scout_findings scout_findings(struct scout *s, int32_t leader)
 {
     pthread_mutex_lock(&s->lock);
-    const struct leader *l = find_leader(s, leader);
+    const struct leader *l = find_leader(&s->probes, leader);
     struct scout_findings findings = {0};
     if (l != NULL)
         findings = l->findings;
@@ -318,21 +357,31 @@ struct scout_findings scout_findings(struct scout *s, int32_t leader)
 /* --- life --------------------------------------------------------------------------------------
  */
 
+static void *(*main_of_thread(size_t index))(void *)
+{
+    if (index < REFRESHERS)
+        return refresher_main;
+    return index < REFRESHERS + PROBERS ? prober_main : contacter_main;
+}
+
 enum status scout_new(const struct scout_callbacks *callbacks, struct scout **ret)
 {
     struct scout *s = calloc(1, sizeof *s);
     if (s == NULL)
         return STATUS_NOMEM;
     s->callbacks = *callbacks;
+    s->probes.timeout_max_ms = SCOUT_TIMEOUT_MAX_MS;
+    s->contacts.timeout_max_ms = CONTACT_TIMEOUT_MAX_MS;
+    s->contacts.is_once = true;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    while (s->threads_len < REFRESHERS + PROBERS) {
-        if (pthread_create(&s->threads[s->threads_len], NULL,
-                           s->threads_len < REFRESHERS ? refresher_main : prober_main, s) != 0) {
+    while (s->threads_len < sizeof s->threads / sizeof s->threads[0]) {
+        if (pthread_create(&s->threads[s->threads_len], NULL, main_of_thread(s->threads_len), s) !=
+            0) {
             scout_stop(s);
             scout_free(s);
             return STATUS_NOMEM;

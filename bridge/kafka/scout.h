@@ -43,8 +43,8 @@ void scout_wait_for_metadata(struct scout *s, int64_t until_mono_ms);
 void scout_want_probe(struct scout *s, int32_t leader, const char *topic, int32_t partition,
                       int64_t now_mono_ms);
 
-/* The same, unless its leader is asked already: what is wanted is that something is sent there, and
- * not by way of a partition that may have moved when another one's probe says more. */
+/* Sends something to the leader soon, once, unless a probe of it is wanted anyway: nobody learns
+ * whether it answers. Waits behind other contacts, and no probe behind it. */
 void scout_want_contact(struct scout *s, int32_t leader, const char *topic, int32_t partition,
                         int64_t now_mono_ms);
 
