@@ -19,8 +19,8 @@
 /* Partition counts and leaders are asked for at least this often. */
 #define REFRESH_INTERVAL_MS 30000
 
-/* While somebody waits all leaders are asked this often: within the second that librdkafka counts
- * in. */
+/* While somebody waits the others are talked to this often: within the second that librdkafka
+ * counts in. */
 #define LEADERS_INTERVAL_MS 500
 
 /* After a purge the reports are there already; more polls than this see reports of newer records.
@@ -35,13 +35,21 @@ struct concerns {
 };
 
 /* librdkafka puts its questions for metadata to the broker that it sent something to last, in whole
- * seconds: to the mute leader, as long as nobody talks to the others. So they are talked to.
- * Source: rd_kafka_broker_weight_usable, rdkafka_broker.c 2.0.2 and 2.8.0. */
-static void ask_all_leaders(struct flow *f, int64_t now)
+ * seconds: to the mute leader, as long as nobody talks to the others. So they are talked to: those
+ * that no record is on its way to. Source: rd_kafka_broker_weight_usable, rdkafka_broker.c 2.0.2
+ * and 2.8.0. */
+static void contact_idle_leaders(struct flow *f, int64_t now)
 {
     if (now - f->leaders_asked_at_mono_ms < LEADERS_INTERVAL_MS)
         return;
     f->leaders_asked_at_mono_ms = now;
+    for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active) {
+        pthread_mutex_lock(&lane->lock);
+        int32_t awaited = lane_awaited_leader(lane);
+        pthread_mutex_unlock(&lane->lock);
+        if (awaited >= 0)
+            scout_avoid_contact(f->scout, awaited, now);
+    }
     pthread_rwlock_rdlock(&f->lock);
     for (size_t i = 0; i < f->map.len; i++)
         for (int32_t k = 0; k < f->map.items[i]->partitions_len; k++) {
@@ -335,7 +343,7 @@ bool flow_turn(struct flow *f, int timeout_ms)
         pthread_mutex_unlock(&lane->lock);
     }
     if (concerns.suspicion)
-        ask_all_leaders(f, now);
+        contact_idle_leaders(f, now);
     if (concerns.purge)
         take_back(f, concerns.purge_in_flight);
     if (f->is_stopping && now >= f->stop_at_mono_ms)

@@ -175,10 +175,15 @@ void lane_try(struct lane *lane)
     lane->trial_at_mono_ms = 0;
 }
 
+int32_t lane_awaited_leader(const struct lane *lane)
+{
+    return list_is_empty(&lane->sent) ? -1 : lane->sent.next->leader;
+}
+
 bool lane_has_moved(const struct lane *lane)
 {
-    return !list_is_empty(&lane->sent) && lane->leader >= 0 && lane->sent.next->leader >= 0 &&
-           lane->sent.next->leader != lane->leader;
+    int32_t awaited = lane_awaited_leader(lane);
+    return lane->leader >= 0 && awaited >= 0 && awaited != lane->leader;
 }
 
 bool lane_is_empty(const struct lane *lane)

@@ -130,7 +130,10 @@ void lane_pause(struct lane *lane, int64_t grace_ms, int64_t now_mono_ms);
 /* A trial begins; a lane that is in one begins anew, with another client. */
 void lane_try(struct lane *lane);
 
-/* Whether the oldest record in the client went to a broker that no longer leads the partition. */
+/* The broker that the oldest record in the client went to; -1: none waits, or nobody knows. */
+int32_t lane_awaited_leader(const struct lane *lane);
+
+/* Whether that broker no longer leads the partition. */
 bool lane_has_moved(const struct lane *lane);
 
 /* Whether nothing is in any list. */

@@ -32,6 +32,9 @@
 /* A question nobody has wanted for this long is over. */
 #define WANTED_MS 1000
 
+/* Less than from one time that contacts are wanted to the next: it is told anew each time. */
+#define AVOIDED_MS 250
+
 /* A contact only has to be sent: its answer is of no use. */
 #define CONTACT_TIMEOUT_MAX_MS (2 * SCOUT_TIMEOUT_MIN_MS)
 
@@ -40,6 +43,7 @@ struct leader {
     const char *topic; /* whose partition is asked for */
     int32_t partition;
     int64_t wanted_at_mono_ms;
+    int64_t avoided_at_mono_ms;
     int64_t asked_at_mono_ms;
     int timeout_ms; /* of the next question */
     bool is_busy;
@@ -306,14 +310,21 @@ static struct leader *claim_leader(struct inquiry *inquiry, int32_t id, int64_t 
     return l;
 }
 
+/* The leader's place, or NULL: there is none. Under the lock. */
+static struct leader *find_or_claim_leader(struct inquiry *inquiry, int32_t id, int64_t now)
+{
+    struct leader *l = find_leader(inquiry, id);
+    return l == NULL ? claim_leader(inquiry, id, now) : l;
+}
+
 /* Under the lock. */
 static void want(struct scout *s, struct inquiry *inquiry, int32_t leader, const char *topic,
                  int32_t partition, int64_t now)
 {
-    struct leader *l = find_leader(inquiry, leader);
-    if (l == NULL)
-        l = claim_leader(inquiry, leader, now);
-    if (l == NULL)
+    struct leader *l = find_or_claim_leader(inquiry, leader, now);
+    bool is_avoided =
+        l != NULL && l->avoided_at_mono_ms != 0 && now - l->avoided_at_mono_ms <= AVOIDED_MS;
+    if (l == NULL || is_avoided)
         return;
     if (!l->is_busy) {
         bool is_new = !is_wanted(l, now);
@@ -340,6 +351,17 @@ void scout_want_contact(struct scout *s, int32_t leader, const char *topic, int3
     const struct leader *probed = find_leader(&s->probes, leader);
     if (probed == NULL || !is_wanted(probed, now_mono_ms))
         want(s, &s->contacts, leader, topic, partition, now_mono_ms);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void scout_avoid_contact(struct scout *s, int32_t leader, int64_t now_mono_ms)
+{
+    pthread_mutex_lock(&s->lock);
+    struct leader *l = find_or_claim_leader(&s->contacts, leader, now_mono_ms);
+    if (l != NULL) {
+        l->wanted_at_mono_ms = 0;
+        l->avoided_at_mono_ms = now_mono_ms;
+    }
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -28,7 +28,9 @@ void scout_free(struct scout *s);
 
 /* How long one question may take before another broker, or the same one again, is asked: short, so
  * that a mute broker costs little; twice as long after each silence, since the brokers may just be
- * far away. */
+ * far away. What else a question without an answer costs, the connection (scout_avoid_contact()),
+ * is paid where little is lost by it: a probe is for a partition that has waited for nearly its
+ * whole deadline, or after all connections were lost. */
 #define SCOUT_TIMEOUT_MIN_MS 250
 #define SCOUT_TIMEOUT_MAX_MS 2000
 
@@ -47,6 +49,14 @@ void scout_want_probe(struct scout *s, int32_t leader, const char *topic, int32_
  * whether it answers. Waits behind other contacts, and no probe behind it. */
 void scout_want_contact(struct scout *s, int32_t leader, const char *topic, int32_t partition,
                         int64_t now_mono_ms);
+
+/* No contact of this leader, though one was wanted or is wanted next: something is on its way
+ * there, and that is contact enough. Should it be mute, a question that is not answered in time
+ * makes librdkafka close the connection, and what is on its way is sent again: a duplicate, where
+ * the leader only paused. Source: rd_kafka_ListOffsetsRequest has the caller's timeout
+ * (2.8.0; 2.0.2: socket.timeout.ms), and rd_kafka_broker_timeout_scan goes by socket.max.fails,
+ * which is 1; measured with 2.8.0. Questions for metadata have socket.timeout.ms with both. */
+void scout_avoid_contact(struct scout *s, int32_t leader, int64_t now_mono_ms);
 
 /* When the latest probe of this leader that was answered, resp. not answered, was sent; 0: none. */
 struct scout_findings {

@@ -245,6 +245,28 @@ static void a_leader_that_goes_and_comes_back_is_found_again(void **state)
     fixture_done(&f);
 }
 
+/* As long as a broker's garbage collection may take, and short of a pause: the record is on its way
+ * all the time, and librdkafka looks for questions without an answer once a second. */
+static void what_is_under_way_to_a_broker_that_stops_for_a_while_is_sent_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, 3);
+    f.options.deadline_ms = 20000;
+    fixture_start(&f);
+    for (int i = 0; i < 4; i++)
+        assert_durable(&f, (const char *[]){"a", "b", "c", "d"}[i], "before");
+    mock_cluster_freeze(f.cluster);
+    struct outcome *o = fixture_publish(&f, "a", "once", 1);
+    wait_ms(2500);
+    mock_cluster_thaw(f.cluster);
+    assert_int_equal(outcome_wait(o, 20000), STATUS_OK);
+    outcome_free(o);
+    assert_durable(&f, "a", "after");
+    assert_int_equal(mock_cluster_count(f.cluster, TOPIC, "once"), 1);
+    fixture_done(&f);
+}
+
 static void a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only(void **state)
 {
     (void)state;
@@ -409,6 +431,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(records_in_flight_to_a_mute_leader_reach_the_new_one_in_time),
         cmocka_unit_test(so_do_those_to_the_only_leader_that_was_in_use),
         cmocka_unit_test(a_leader_that_goes_and_comes_back_is_found_again),
+        cmocka_unit_test(what_is_under_way_to_a_broker_that_stops_for_a_while_is_sent_once),
         cmocka_unit_test(a_leader_that_answers_but_does_not_acknowledge_gets_a_few_records_only),
         cmocka_unit_test(a_trial_goes_on_after_records_that_were_refused),
         cmocka_unit_test(what_is_held_is_not_sent_once_its_callback_is_due),

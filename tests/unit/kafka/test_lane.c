@@ -199,8 +199,10 @@ static void a_lane_has_moved_when_its_records_went_to_another_leader(void **stat
     struct fixture f;
     init(&f);
     assert_false(lane_has_moved(&f.lane));
+    assert_int_equal(lane_awaited_leader(&f.lane), -1);
     publish(&f, 100);
     assert_false(lane_has_moved(&f.lane));
+    assert_int_equal(lane_awaited_leader(&f.lane), 1);
     f.lane.leader = -1; /* an election: nobody leads */
     assert_false(lane_has_moved(&f.lane));
     f.lane.leader = 2;

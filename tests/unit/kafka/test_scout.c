@@ -84,6 +84,15 @@ static bool is_probed(struct world *w, int32_t contacts)
     return false;
 }
 
+static void wait_for_waiting(struct world *w, unsigned waiting)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->waiting < waiting)
+        pthread_cond_wait(&w->changed, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    nanosleep(&(const struct timespec){.tv_nsec = 50000000}, NULL); /* whoever would wait, waits */
+}
+
 static void a_probe_does_not_wait_for_contacts_that_are_not_answered(void **state)
 {
     (void)state;
@@ -91,11 +100,7 @@ static void a_probe_does_not_wait_for_contacts_that_are_not_answered(void **stat
     start(&w);
     w.is_mute = true;
     want_contacts(&w, 8);
-    pthread_mutex_lock(&w.lock);
-    while (w.waiting < 2)
-        pthread_cond_wait(&w.changed, &w.lock);
-    pthread_mutex_unlock(&w.lock);
-    nanosleep(&(const struct timespec){.tv_nsec = 50000000}, NULL); /* whoever would wait, waits */
+    wait_for_waiting(&w, 2);
     pthread_mutex_lock(&w.lock);
     w.is_mute = false;
     pthread_mutex_unlock(&w.lock);
@@ -113,11 +118,32 @@ static void contacts_take_no_place_of_a_probe(void **state)
     stop(&w);
 }
 
+static void a_leader_that_a_record_is_on_its_way_to_is_not_contacted(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w);
+    w.is_mute = true;
+    int64_t now = clock_mono_ms();
+    scout_avoid_contact(w.scout, 1, now);
+    scout_want_contact(w.scout, 1, "maesn.invoice", 1, now);
+    scout_want_contact(w.scout, 2, "maesn.invoice", 2, now);
+    wait_for_waiting(&w, 1);
+    pthread_mutex_lock(&w.lock);
+    assert_int_equal(w.waiting, 1);
+    pthread_mutex_unlock(&w.lock);
+    now = clock_mono_ms() + 1000;
+    scout_want_contact(w.scout, 1, "maesn.invoice", 1, now);
+    wait_for_waiting(&w, 2);
+    stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_probe_does_not_wait_for_contacts_that_are_not_answered),
         cmocka_unit_test(contacts_take_no_place_of_a_probe),
+        cmocka_unit_test(a_leader_that_a_record_is_on_its_way_to_is_not_contacted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
