@@ -14,12 +14,12 @@ from cores import CORES
 
 # The least percentages of lines and of branches, with the unit and integration tests alone.
 FLOORS = {
-    "verify": (100, 99),
-    "ids": (99, 99),
+    "verify": (100, 100),
+    "ids": (99, 100),
     "sealing": (100, 100),
-    "plan": (99, 99),
-    "spool": (98, 97),
-    "everything": (72, 66),
+    "plan": (99, 100),
+    "spool": (99, 99),
+    "everything": (72, 68),
 }
 
 RESULT = pathlib.Path(__file__).with_name("RESULT.txt")

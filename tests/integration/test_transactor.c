@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <librdkafka/rdkafka.h>
 
 #include "bridge/base/buf.h"
 #include "bridge/base/clock.h"
@@ -20,6 +21,9 @@
 
 #define FIRST "maesn.invoice"
 #define SECOND "maesn.customer"
+
+/* Source: kafka.apache.org/protocol, "Api Keys". */
+enum { API_PRODUCE = 0, API_INIT_PRODUCER_ID = 22, API_END_TXN = 26 };
 
 /* How long anything may take that is expected to happen. */
 #define PATIENCE_MS 20000
@@ -189,6 +193,111 @@ static void nothing_is_begun_before_the_claim(void **state)
     assert_int_equal(transactor_state(t), TRANSACTOR_UNCLAIMED);
 }
 
+static void a_claim_is_made_once(void **state)
+{
+    (void)state;
+    CLEANUP(fixture_done) struct fixture f;
+    fixture_init(&f);
+    CLEANUP(transactor_free_scoped) struct transactor *t = claimed(&f);
+    struct diag diag = {0};
+    assert_int_equal(transactor_claim(t, in_time(), &diag), STATUS_UNAVAILABLE);
+    assert_string_equal(diag.text, "it was claimed before");
+    assert_int_equal(transactor_state(t), TRANSACTOR_READY);
+}
+
+static void a_claim_that_nobody_answers_in_time_can_be_made_again(void **state)
+{
+    (void)state;
+    CLEANUP(fixture_done) struct fixture f;
+    fixture_init(&f);
+    CLEANUP(transactor_free_scoped) struct transactor *t = new_transactor(&f);
+    struct diag diag = {0};
+    mock_cluster_freeze(f.mock);
+    assert_int_equal(transactor_claim(t, clock_mono_ms() + 200, &diag), STATUS_UNAVAILABLE);
+    assert_int_equal(transactor_state(t), TRANSACTOR_UNCLAIMED);
+    mock_cluster_thaw(f.mock);
+    require(transactor_claim(t, in_time(), &diag), &diag);
+    assert_int_equal(transactor_state(t), TRANSACTOR_READY);
+}
+
+static void a_claim_that_is_forbidden_is_called_so(void **state)
+{
+    (void)state;
+    static const int errors[] = {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                                 RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED};
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        CLEANUP(fixture_done) struct fixture f;
+        fixture_init(&f);
+        CLEANUP(transactor_free_scoped) struct transactor *t = new_transactor(&f);
+        mock_cluster_fail_requests(f.mock, API_INIT_PRODUCER_ID, errors[i], 1);
+        assert_int_equal(transactor_claim(t, in_time(), NULL), STATUS_INVALID);
+        assert_int_equal(transactor_state(t), TRANSACTOR_LOST);
+    }
+}
+
+/* How a transaction of one record ends when a broker answers so, once. */
+static const struct {
+    int api_key, err;
+    enum status status;
+    enum transactor_state state;
+} ends[] = {
+    /* the coordinator moves: asked again, it commits */
+    {API_END_TXN, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, STATUS_OK, TRANSACTOR_READY},
+    /* somebody else has the id; older brokers say so by the epoch */
+    {API_END_TXN, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, STATUS_UNAVAILABLE, TRANSACTOR_FENCED},
+    {API_END_TXN, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, STATUS_UNAVAILABLE, TRANSACTOR_FENCED},
+    /* the right was taken away meanwhile */
+    {API_END_TXN, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, STATUS_INVALID,
+     TRANSACTOR_LOST},
+    /* the topic's max.message.bytes: that record's fault alone */
+    {API_PRODUCE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, STATUS_INVALID, TRANSACTOR_READY},
+    /* another time it may be taken */
+    {API_PRODUCE, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, STATUS_UNAVAILABLE,
+     TRANSACTOR_READY},
+};
+
+static void a_transaction_is_called_committed_only_when_it_was(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        CLEANUP(fixture_done) struct fixture f;
+        fixture_init(&f);
+        CLEANUP(transactor_free_scoped) struct transactor *t = claimed(&f);
+        struct diag diag = {0};
+        require(transactor_begin(t, &diag), &diag);
+        put(t, FIRST, 0, "k", "1");
+        mock_cluster_fail_requests(f.mock, ends[i].api_key, ends[i].err, 1);
+        enum status status = transactor_commit(t, in_time(), &diag);
+        if (status != ends[i].status || transactor_state(t) != ends[i].state)
+            fail_msg("row %zu: %s, state %d: %s", i, status_name(status), transactor_state(t),
+                     diag.text);
+        bool goes_on = ends[i].state == TRANSACTOR_READY;
+        assert_int_equal(transactor_begin(t, &diag), goes_on ? STATUS_OK : STATUS_UNAVAILABLE);
+        if (!goes_on)
+            continue;
+        put(t, SECOND, 0, "k", "2");
+        require(transactor_commit(t, in_time(), &diag), &diag);
+        assert_int_equal(mock_cluster_count(f.mock, SECOND, "2"), 1);
+    }
+}
+
+static void a_commit_that_nobody_answers_in_time_is_called_neither(void **state)
+{
+    (void)state;
+    CLEANUP(fixture_done) struct fixture f;
+    fixture_init(&f);
+    CLEANUP(transactor_free_scoped) struct transactor *t = claimed(&f);
+    struct diag diag = {0};
+    require(transactor_begin(t, &diag), &diag);
+    put(t, FIRST, 0, "k", "1");
+    mock_cluster_freeze(f.mock);
+    assert_int_equal(transactor_commit(t, clock_mono_ms() + 200, &diag), STATUS_UNAVAILABLE);
+    assert_string_equal(diag.text, "nobody knows whether it was committed");
+    assert_int_equal(transactor_state(t), TRANSACTOR_LOST);
+    assert_int_equal(transactor_begin(t, NULL), STATUS_UNAVAILABLE);
+    mock_cluster_thaw(f.mock);
+}
+
 static void a_topic_is_looked_at_without_a_claim(void **state)
 {
     (void)state;
@@ -290,6 +399,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_key_meets_the_partition_that_java_chooses),
         cmocka_unit_test(a_record_that_can_never_be_taken_ends_its_transaction_only),
         cmocka_unit_test(nothing_is_begun_before_the_claim),
+        cmocka_unit_test(a_claim_is_made_once),
+        cmocka_unit_test(a_claim_that_nobody_answers_in_time_can_be_made_again),
+        cmocka_unit_test(a_claim_that_is_forbidden_is_called_so),
+        cmocka_unit_test(a_transaction_is_called_committed_only_when_it_was),
+        cmocka_unit_test(a_commit_that_nobody_answers_in_time_is_called_neither),
         cmocka_unit_test(a_topic_is_looked_at_without_a_claim),
         cmocka_unit_test(a_reader_waits_for_brokers_that_are_mute_and_ends_where_the_topic_ended),
         cmocka_unit_test(a_reader_whose_brokers_are_mute_is_not_made),

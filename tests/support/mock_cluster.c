@@ -131,6 +131,11 @@ void mock_cluster_fail_produce(struct mock_cluster *c, int err, int count)
     command(c, "fail %d %d", err, count);
 }
 
+void mock_cluster_fail_requests(struct mock_cluster *c, int api_key, int err, int count)
+{
+    command(c, "refuse %d %d %d", api_key, err, count);
+}
+
 void mock_cluster_freeze(struct mock_cluster *c)
 {
     int status;

@@ -29,6 +29,8 @@ void mock_cluster_delay_produce(struct mock_cluster *c, int broker, int ms);
 
 /* The next `count` produce requests are answered with this error. */
 void mock_cluster_fail_produce(struct mock_cluster *c, int err, int count);
+/* The same of the requests with this key. Source: kafka.apache.org/protocol, "Api Keys". */
+void mock_cluster_fail_requests(struct mock_cluster *c, int api_key, int err, int count);
 
 /* Stops the process in the middle of whatever it does, resp. lets it go on. */
 void mock_cluster_freeze(struct mock_cluster *c);

@@ -41,6 +41,7 @@ static int obey(rd_kafka_mock_cluster_t *cluster, const char *line)
     char topic[256];
     int a;
     int b;
+    int count;
     if (sscanf(line, "create %255s %d", topic, &a) == 2)
         return rd_kafka_mock_topic_create(cluster, topic, a, 1);
     if (sscanf(line, "leader %255s %d %d", topic, &a, &b) == 3)
@@ -57,6 +58,11 @@ static int obey(rd_kafka_mock_cluster_t *cluster, const char *line)
     if (sscanf(line, "fail %d %d", &a, &b) == 2) {
         for (int i = 0; i < b; i++)
             rd_kafka_mock_push_request_errors(cluster, API_KEY_PRODUCE, 1, (rd_kafka_resp_err_t)a);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    if (sscanf(line, "refuse %d %d %d", &a, &b, &count) == 3) {
+        for (int i = 0; i < count; i++)
+            rd_kafka_mock_push_request_errors(cluster, (int16_t)a, 1, (rd_kafka_resp_err_t)b);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     if (sscanf(line, "answer %d %d", &a, &b) == 2 && b > 0) {

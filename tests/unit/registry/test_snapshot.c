@@ -168,6 +168,23 @@ static void what_is_not_committed_leaves_the_one_before(void **state)
     assert_string_equal(buf_text(&lines), EXPECTED);
 }
 
+static void what_cannot_take_its_place_is_told_of_and_removed(void **state)
+{
+    (void)state;
+    struct snapshot_writer *w = NULL;
+    struct diag diag = {0};
+    char unfinished[sizeof(path) + sizeof(".new")];
+    snprintf(unfinished, sizeof(unfinished), "%s.new", path);
+    assert_int_equal(snapshot_writer_new(path, TOPIC, 4, 1, &w, &diag), STATUS_OK);
+    assert_int_equal(access(unfinished, F_OK), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* no file can be renamed to it */
+    assert_int_equal(snapshot_writer_commit(w, &diag), STATUS_UNAVAILABLE);
+    assert_non_null(strstr(diag.text, "registry.snapshot: Is a directory"));
+    assert_int_equal(access(unfinished, F_OK), -1);
+    snapshot_writer_free(w);
+    assert_int_equal(rmdir(path), 0);
+}
+
 static void a_directory_that_is_missing_is_named(void **state)
 {
     (void)state;
@@ -215,6 +232,8 @@ int main(void)
                                         make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(what_is_not_committed_leaves_the_one_before, make_directory,
                                         remove_directory),
+        cmocka_unit_test_setup_teardown(what_cannot_take_its_place_is_told_of_and_removed,
+                                        make_directory, remove_directory),
         cmocka_unit_test(a_directory_that_is_missing_is_named),
         cmocka_unit_test_setup_teardown(without_memory_nothing_is_left_behind, make_directory,
                                         remove_directory),
