@@ -91,7 +91,7 @@ MUTANTS = (
            "bridge/app/ingress_process.c", "    live_settings_reload(p->admin.live, put_in_force, p);",
            """    (void)!static_routes_replace(p->static_routes, NULL, 0, NULL);
               live_settings_reload(p->admin.live, put_in_force, p);"""),
-    mutant("no-retry-after", "a 503 says when to come again", "kafka_cut_off", r"int\(\) argument must be .*'NoneType'",
+    mutant("no-retry-after", "a 503 says when to come again", "kafka_cut_off", r".*Answer\(status=503, (?!.*retry-after)",
            "bridge/ingress/answer.c", "(rows[answer].retry_after_s == 0 ||", "(true ||"),
     mutant("late", "an answer comes before its deadline", "kafka_mute", r".*Answer\(status=\d+.* elapsed=([4-9]|\d\d)\.",
            "bridge/app/ingress_process.c", """        .deadline_ms = s->ingress_deadline_ms,
