@@ -100,7 +100,7 @@ static struct end publish_through(rd_kafka_resp_err_t err, int times)
     mock_cluster_fail_produce(f.cluster, (int)err, times);
     struct outcome *o = fixture_publish(&f, "k", "record", 1);
     assert_int_equal(o->accepted, STATUS_OK);
-    struct end end = {.status = outcome_wait(o, 10000)};
+    struct end end = {.status = outcome_wait(o, 2 * PATIENCE_MS)};
     outcome_free(o);
     end.counts = counts_of(&f);
     end.in_topic = mock_cluster_count(f.cluster, TOPIC, "record");
@@ -248,10 +248,10 @@ static void an_answer_that_is_late_is_ambiguous_and_the_record_is_there(void **s
 {
     (void)state;
     struct fixture f;
-    start(&f, DEADLINE_MS);
+    start(&f, 3000); /* it has to be sent within this time */
     mock_cluster_delay_produce(f.cluster, 1, 60000);
     struct outcome *o = fixture_publish(&f, "k", "late", 1);
-    struct end end = {.status = outcome_wait(o, 10000)};
+    struct end end = {.status = outcome_wait(o, PATIENCE_MS)};
     outcome_free(o);
     assert_int_equal(end.status, STATUS_UNAVAILABLE);
     end.counts = counts_of(&f);

@@ -238,10 +238,13 @@ static void a_leader_that_goes_and_comes_back_is_found_again(void **state)
             outcomes[i] = fixture_publish(&f, key, "meanwhile", 1);
             wait_ms(20);
         }
-        assert_in_range(ms_until_durable(&f, key), 0, 15000);
+        int64_t took = ms_until_durable(&f, key);
         abandon_all(outcomes, TO_AND_FRO);
         for (int i = 0; i < TO_AND_FRO; i++)
             outcome_free(outcomes[i]);
+        assert_in_range(took, 0, 15000);
+        if (took > 1500)
+            break; /* there may have been a new instance, and the next one is half a minute away */
     }
     fixture_done(&f);
 }
@@ -257,6 +260,7 @@ static void what_is_under_way_to_a_broker_that_stops_for_a_while_is_sent_once(vo
     fixture_start(&f);
     for (int i = 0; i < 4; i++)
         assert_durable(&f, (const char *[]){"a", "b", "c", "d"}[i], "before");
+    wait_ms(600); /* no contact is under way, should one of these have taken long */
     mock_cluster_freeze(f.cluster);
     struct outcome *o = fixture_publish(&f, "a", "once", 1);
     wait_ms(2500);

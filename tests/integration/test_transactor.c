@@ -265,8 +265,8 @@ static void a_transaction_is_called_committed_only_when_it_was(void **state)
         CLEANUP(transactor_free_scoped) struct transactor *t = claimed(&f);
         struct diag diag = {0};
         require(transactor_begin(t, &diag), &diag);
-        put(t, FIRST, 0, "k", "1");
         mock_cluster_fail_requests(f.mock, ends[i].api_key, ends[i].err, 1);
+        put(t, FIRST, 0, "k", "1"); /* is sent at once */
         enum status status = transactor_commit(t, in_time(), &diag);
         if (status != ends[i].status || transactor_state(t) != ends[i].state)
             fail_msg("row %zu: %s, state %d: %s", i, status_name(status), transactor_state(t),

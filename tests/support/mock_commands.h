@@ -8,6 +8,7 @@
  *     rtt BROKER MS                   each of its answers is so late, what was asked is done
  *     delay BROKER MS                 the same, of its next produce request only
  *     fail ERROR COUNT                so many produce requests are answered with it, by any broker
+ *     refuse API_KEY ERROR COUNT      so many requests of that kind are answered with it
  *     answer ERROR EVERY              every so manieth produce request is, until "well"
  *     well
  *     asked                           its result: the produce requests since the last "answer"

@@ -65,10 +65,20 @@ static void stop(struct world *w)
     pthread_mutex_destroy(&w->lock);
 }
 
-static void want_contacts(struct world *w, int32_t leaders)
+static void wait_ms(int64_t ms)
+{
+    nanosleep(&(const struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static void want_contacts_at(struct world *w, int32_t leaders, int64_t now)
 {
     for (int32_t id = 1; id <= leaders; id++)
-        scout_want_contact(w->scout, id, "maesn.invoice", id, clock_mono_ms());
+        scout_want_contact(w->scout, id, "maesn.invoice", id, now);
+}
+
+static void want_contacts(struct world *w, int32_t leaders)
+{
+    want_contacts_at(w, leaders, clock_mono_ms());
 }
 
 /* Wants it again and again, as a paused partition does, and contacts as well. */
@@ -79,18 +89,47 @@ static bool is_probed(struct world *w, int32_t contacts)
         scout_want_probe(w->scout, PROBED, "maesn.invoice", 0, clock_mono_ms());
         if (scout_findings(w->scout, PROBED).failed_at_mono_ms != 0)
             return true;
-        nanosleep(&(const struct timespec){.tv_nsec = 2000000}, NULL);
+        wait_ms(2);
     }
     return false;
 }
 
-static void wait_for_waiting(struct world *w, unsigned waiting)
+static unsigned waiting_of(struct world *w)
 {
     pthread_mutex_lock(&w->lock);
-    while (w->waiting < waiting)
-        pthread_cond_wait(&w->changed, &w->lock);
+    unsigned waiting = w->waiting;
     pthread_mutex_unlock(&w->lock);
-    nanosleep(&(const struct timespec){.tv_nsec = 50000000}, NULL); /* whoever would wait, waits */
+    return waiting;
+}
+
+/* want is called again and again: what was wanted is soon forgotten. */
+static void want_until_waiting(struct world *w, void (*want)(struct world *w), unsigned waiting)
+{
+    int64_t until = clock_mono_ms() + PATIENCE_MS;
+    while (waiting_of(w) < waiting) {
+        if (clock_mono_ms() > until)
+            fail_msg("%u questions wait instead of %u", waiting_of(w), waiting);
+        want(w);
+        wait_ms(2);
+    }
+    wait_ms(50); /* whoever would wait, waits */
+}
+
+static void want_some(struct world *w)
+{
+    want_contacts(w, 8);
+}
+
+static void avoid_the_first_and_want_two(struct world *w)
+{
+    int64_t now = clock_mono_ms();
+    scout_avoid_contact(w->scout, 1, now);
+    want_contacts_at(w, 2, now);
+}
+
+static void want_two(struct world *w)
+{
+    want_contacts_at(w, 2, clock_mono_ms() + 1000);
 }
 
 static void a_probe_does_not_wait_for_contacts_that_are_not_answered(void **state)
@@ -99,8 +138,7 @@ static void a_probe_does_not_wait_for_contacts_that_are_not_answered(void **stat
     struct world w;
     start(&w);
     w.is_mute = true;
-    want_contacts(&w, 8);
-    wait_for_waiting(&w, 2);
+    want_until_waiting(&w, want_some, 2);
     pthread_mutex_lock(&w.lock);
     w.is_mute = false;
     pthread_mutex_unlock(&w.lock);
@@ -124,17 +162,9 @@ static void a_leader_that_a_record_is_on_its_way_to_is_not_contacted(void **stat
     struct world w;
     start(&w);
     w.is_mute = true;
-    int64_t now = clock_mono_ms();
-    scout_avoid_contact(w.scout, 1, now);
-    scout_want_contact(w.scout, 1, "maesn.invoice", 1, now);
-    scout_want_contact(w.scout, 2, "maesn.invoice", 2, now);
-    wait_for_waiting(&w, 1);
-    pthread_mutex_lock(&w.lock);
-    assert_int_equal(w.waiting, 1);
-    pthread_mutex_unlock(&w.lock);
-    now = clock_mono_ms() + 1000;
-    scout_want_contact(w.scout, 1, "maesn.invoice", 1, now);
-    wait_for_waiting(&w, 2);
+    want_until_waiting(&w, avoid_the_first_and_want_two, 1);
+    assert_int_equal(waiting_of(&w), 1);
+    want_until_waiting(&w, want_two, 2);
     stop(&w);
 }
 
