@@ -18,7 +18,7 @@ struct flow {
     atomic_size_t outstanding; /* records in custody */
     atomic_uint keyless;       /* records without a key, for their turn */
     atomic_size_t paused_len;
-    atomic_size_t stuck_len; /* lanes in vain on trial a second time */
+    atomic_size_t stuck_len; /* lanes on trial again after one in vain, and not acknowledged */
     atomic_size_t missing_len;
     atomic_size_t given_up;
     atomic_bool all_brokers_down; /* since the last turn */

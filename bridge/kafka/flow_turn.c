@@ -204,7 +204,7 @@ static void gather_active(struct flow *f)
 }
 
 /* Forgets lanes with nothing to look after, and counts the others. */
-static void forget_idle(struct flow *f)
+static void forget_idle(struct flow *f, int64_t now)
 {
     size_t paused = 0;
     size_t stuck = 0;
@@ -212,11 +212,9 @@ static void forget_idle(struct flow *f)
     while (*link != NULL) {
         struct lane *lane = *link;
         pthread_mutex_lock(&lane->lock);
-        bool is_idle =
-            lane->state != LANE_PAUSED && lane_is_empty(lane) && lane->in_doubt_since_mono_ms == 0;
         paused += lane->state == LANE_PAUSED;
-        stuck += lane->state == LANE_TRIAL && lane->is_fruitless;
-        if (is_idle) {
+        stuck += lane_is_stuck(lane, SUSPECT_MS, now);
+        if (lane_is_idle(lane)) {
             *link = lane->next_active;
             lane->active = false;
         } else {
@@ -277,7 +275,7 @@ static void retire(struct flow *f, int64_t now)
     instance_unref(TAKE(f->retiring));
 }
 
-/* What the former instance was given on trial in vain is taken back for the new one. */
+/* Trials in vain begin anew with the new instance, which gets what the former one has not sent. */
 static void try_anew(struct flow *f)
 {
     bool is_any = false;
@@ -289,8 +287,10 @@ static void try_anew(struct flow *f)
         }
         pthread_mutex_unlock(&lane->lock);
     }
-    if (is_any)
-        take_back(f, false);
+    if (!is_any)
+        return;
+    instance_purge(f->retiring, false);
+    drain(f->retiring);
 }
 
 static void change_over(struct flow *f, int64_t now)
@@ -329,6 +329,7 @@ bool flow_turn(struct flow *f, int timeout_ms)
     if (now - f->turned_at_mono_ms < TURN_INTERVAL_MS)
         return true;
     f->turned_at_mono_ms = now;
+    gather_active(f);
     retire(f, now);
     change_over(f, now);
     if (atomic_exchange(&f->all_brokers_down, false))
@@ -351,6 +352,6 @@ bool flow_turn(struct flow *f, int timeout_ms)
     gather_active(f);
     for (struct lane *lane = f->active; lane != NULL; lane = lane->next_active)
         flush_lane(f, lane, now);
-    forget_idle(f);
+    forget_idle(f, now);
     return !f->is_stopping || atomic_load(&f->outstanding) > 0;
 }

@@ -192,6 +192,19 @@ bool lane_is_empty(const struct lane *lane)
            list_is_empty(&lane->held);
 }
 
+bool lane_is_idle(const struct lane *lane)
+{
+    bool is_on_trial = lane->state == LANE_TRIAL && lane->trial_at_mono_ms != 0;
+    return lane->state != LANE_PAUSED && !is_on_trial && lane->in_doubt_since_mono_ms == 0 &&
+           lane_is_empty(lane);
+}
+
+bool lane_is_stuck(const struct lane *lane, int64_t suspect_ms, int64_t now_mono_ms)
+{
+    return lane->state == LANE_TRIAL && lane->is_fruitless && lane->trial_at_mono_ms != 0 &&
+           now_mono_ms - lane->trial_at_mono_ms > suspect_ms;
+}
+
 void lane_check(const struct lane *lane)
 {
     for (const struct lane_entry *e = lane->held.next; e != &lane->held; e = e->next)

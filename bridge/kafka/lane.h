@@ -139,4 +139,11 @@ bool lane_has_moved(const struct lane *lane);
 /* Whether nothing is in any list. */
 bool lane_is_empty(const struct lane *lane);
 
+/* Whether nothing is to be done about it before the next record comes. A trial that has begun is
+ * seen to its end, also when what was sent in it has left: its places are not free otherwise. */
+bool lane_is_idle(const struct lane *lane);
+
+/* Whether another trial after one in vain is not acknowledged at once, either. */
+bool lane_is_stuck(const struct lane *lane, int64_t suspect_ms, int64_t now_mono_ms);
+
 void lane_check(const struct lane *lane);

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -113,7 +112,7 @@ static enum status replace(struct producer *p, const char *reason, bool must_be_
         return status;
     if (!instance_is_proven(in) && must_be_proven)
         return diag_set(diag, STATUS_UNAVAILABLE,
-                        "kafka: the brokers do not answer with the new credentials");
+                        "kafka: the brokers do not answer a new producer with what the files hold");
     memcpy(p->fingerprint, fingerprint, sizeof fingerprint);
     flow_replace_take(p->flow, TAKE(in));
     LOG(KAFKA_PRODUCER_REPLACED, log_text("reason", reason));
@@ -146,33 +145,27 @@ static void *delivery_main(void *ctx)
     return NULL;
 }
 
-/* Whether the instance is to be replaced now, and why. */
-static bool needs_mending(struct producer *p, int64_t now, char *ret_reason, size_t ret_len)
-{
-    if (now - p->mended_at_mono_ms < MEND_INTERVAL_MS)
-        return false;
-    if (flow_is_broken(p->flow, ret_reason, ret_len))
-        return true;
-    if (now - p->unstuck_at_mono_ms < UNSTICK_INTERVAL_MS || !flow_is_stuck(p->flow))
-        return false;
-    p->unstuck_at_mono_ms = now;
-    snprintf(ret_reason, ret_len, "a leader answers, and what it is sent is not acknowledged");
-    return true;
-}
-
-/* Replaces an instance that failed for good, or seems stuck. */
+/* Replaces an instance that failed for good; or one that seems stuck, if the new one works: the
+ * other partitions have an instance that does. */
 static void mend(struct producer *p)
 {
-    char reason[256];
+    char reason[256] = "a leader answers, and what it is sent is not acknowledged";
     int64_t now = clock_mono_ms();
-    if (!needs_mending(p, now, reason, sizeof reason))
+    if (now - p->mended_at_mono_ms < MEND_INTERVAL_MS)
+        return;
+    bool is_broken = flow_is_broken(p->flow, reason, sizeof reason);
+    bool is_stuck =
+        !is_broken && now - p->unstuck_at_mono_ms >= UNSTICK_INTERVAL_MS && flow_is_stuck(p->flow);
+    if (!is_broken && !is_stuck)
         return;
     p->mended_at_mono_ms = now;
     struct diag diag = {0};
     pthread_mutex_lock(&p->replace_lock);
-    if (replace(p, reason, false, &diag) != STATUS_OK)
+    if (replace(p, reason, is_stuck, &diag) != STATUS_OK)
         LOG(KAFKA_LOGGED, log_text("error", "the producer cannot be replaced"),
             log_text("message", diag.text));
+    else if (is_stuck)
+        p->unstuck_at_mono_ms = now;
     pthread_mutex_unlock(&p->replace_lock);
 }
 

@@ -255,6 +255,33 @@ static void a_trial_that_begins_anew_has_all_its_room_whatever_comes_back(void *
     lane_done(&f.lane);
 }
 
+static void a_trial_is_seen_to_its_end_though_all_it_sent_has_left(void **state)
+{
+    (void)state;
+    struct fixture f;
+    init(&f);
+    lane_pause(&f.lane, 0, 100);
+    assert_false(lane_is_idle(&f.lane));
+    lane_try(&f.lane);
+    assert_true(lane_is_idle(&f.lane));
+    for (int i = 0; i < LANE_TRIAL_WINDOW; i++)
+        assert_int_equal(publish(&f, 200), LANE_GATE_SEND);
+    for (int i = 0; i < LANE_TRIAL_WINDOW; i++)
+        lane_remove(&f.entries[i]); /* failed, and maybe stored: no place is free */
+    assert_true(lane_is_empty(&f.lane));
+    assert_false(lane_is_idle(&f.lane));
+    assert_true(lane_is_stalled(&f.lane, 1000, 1201));
+    lane_pause(&f.lane, 0, 1201);
+    lane_try(&f.lane);
+    assert_int_equal(publish(&f, 1300), LANE_GATE_SEND);
+    assert_false(lane_is_stuck(&f.lane, 300, 1600));
+    assert_true(lane_is_stuck(&f.lane, 300, 1601));
+    acknowledge(&f, LANE_TRIAL_WINDOW);
+    assert_false(lane_is_stuck(&f.lane, 300, 1700));
+    assert_true(lane_is_idle(&f.lane));
+    lane_done(&f.lane);
+}
+
 static void a_record_that_must_be_alone_has_no_company_in_the_client(void **state)
 {
     (void)state;
@@ -354,6 +381,7 @@ int main(void)
         cmocka_unit_test(stragglers_of_an_outage_do_not_stall_the_lane_again),
         cmocka_unit_test(a_fruitless_trial_makes_the_next_one_refuse_what_it_cannot_send),
         cmocka_unit_test(a_trial_that_begins_anew_has_all_its_room_whatever_comes_back),
+        cmocka_unit_test(a_trial_is_seen_to_its_end_though_all_it_sent_has_left),
         cmocka_unit_test(a_record_that_must_be_alone_has_no_company_in_the_client),
         cmocka_unit_test(what_was_not_sent_gives_its_place_in_a_trial_back),
         cmocka_unit_test(the_clock_of_a_trial_stands_while_nothing_of_it_is_out),
