@@ -53,7 +53,8 @@ struct instance *flow_instance(void *ctx);
 void flow_start(struct flow *f, struct instance *in, struct scout *scout);
 
 /* Takes the caller's reference. The delivery thread changes over at its next turn: new records go
- * to this instance, the former one delivers what it holds, for at most the deadline.
+ * to this instance, the former one delivers what it holds, for at most the deadline; where a
+ * partition is stuck it holds only what it has sent.
  * Thread: any. */
 void flow_replace_take(struct flow *f, struct instance *in);
 

@@ -71,7 +71,7 @@ struct lane {
     int64_t refuses_at_mono_ms;     /* when a pause begins to refuse new records */
     int64_t in_doubt_since_mono_ms; /* all brokers were said to be down; 0: no doubt */
     uint64_t trials;                /* how many there were; the last one's number */
-    int64_t trial_at_mono_ms;       /* since when something of the trial is out; 0: nothing */
+    int64_t trial_at_mono_ms;       /* when it began: something was sent; 0: not yet */
     unsigned trial_room;
     bool is_fruitless; /* the last trial ended without an acknowledgement */
     uint64_t next_sequence;

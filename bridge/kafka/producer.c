@@ -95,7 +95,7 @@ static bool instance_is_proven(struct instance *in)
     return true;
 }
 
-/* Makes a new instance and, when it works at least as well as the old one, hands it over.
+/* Makes a new instance and hands it over, when it works or need not be proven to.
  * replace_lock is held. */
 static enum status replace(struct producer *p, const char *reason, bool must_be_proven,
                            struct diag *diag)
@@ -112,7 +112,7 @@ static enum status replace(struct producer *p, const char *reason, bool must_be_
         return status;
     if (!instance_is_proven(in) && must_be_proven)
         return diag_set(diag, STATUS_UNAVAILABLE,
-                        "kafka: the brokers do not answer a new producer with what the files hold");
+                        "kafka: the brokers do not answer a new producer with these credentials");
     memcpy(p->fingerprint, fingerprint, sizeof fingerprint);
     flow_replace_take(p->flow, TAKE(in));
     LOG(KAFKA_PRODUCER_REPLACED, log_text("reason", reason));

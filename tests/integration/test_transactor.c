@@ -22,9 +22,6 @@
 #define FIRST "maesn.invoice"
 #define SECOND "maesn.customer"
 
-/* Source: kafka.apache.org/protocol, "Api Keys". */
-enum { API_PRODUCE = 0, API_INIT_PRODUCER_ID = 22, API_END_TXN = 26 };
-
 /* How long anything may take that is expected to happen. */
 #define PATIENCE_MS 20000
 

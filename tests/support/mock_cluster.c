@@ -128,7 +128,7 @@ void mock_cluster_delay_produce(struct mock_cluster *c, int broker, int ms)
 
 void mock_cluster_fail_produce(struct mock_cluster *c, int err, int count)
 {
-    command(c, "fail %d %d", err, count);
+    mock_cluster_fail_requests(c, API_PRODUCE, err, count);
 }
 
 void mock_cluster_fail_requests(struct mock_cluster *c, int api_key, int err, int count)

@@ -29,7 +29,11 @@ void mock_cluster_delay_produce(struct mock_cluster *c, int broker, int ms);
 
 /* The next `count` produce requests are answered with this error. */
 void mock_cluster_fail_produce(struct mock_cluster *c, int err, int count);
-/* The same of the requests with this key. Source: kafka.apache.org/protocol, "Api Keys". */
+
+/* Kinds of requests. Source: kafka.apache.org/protocol, "Api Keys". */
+enum { API_PRODUCE = 0, API_INIT_PRODUCER_ID = 22, API_END_TXN = 26 };
+
+/* The same of another kind of requests. */
 void mock_cluster_fail_requests(struct mock_cluster *c, int api_key, int err, int count);
 
 /* Stops the process in the middle of whatever it does, resp. lets it go on. */

@@ -55,11 +55,6 @@ static int obey(rd_kafka_mock_cluster_t *cluster, const char *line)
     if (sscanf(line, "delay %d %d", &a, &b) == 2)
         return rd_kafka_mock_broker_push_request_error_rtts(cluster, a, API_KEY_PRODUCE, 1,
                                                             RD_KAFKA_RESP_ERR_NO_ERROR, b);
-    if (sscanf(line, "fail %d %d", &a, &b) == 2) {
-        for (int i = 0; i < b; i++)
-            rd_kafka_mock_push_request_errors(cluster, API_KEY_PRODUCE, 1, (rd_kafka_resp_err_t)a);
-        return RD_KAFKA_RESP_ERR_NO_ERROR;
-    }
     if (sscanf(line, "refuse %d %d %d", &a, &b, &count) == 3) {
         for (int i = 0; i < count; i++)
             rd_kafka_mock_push_request_errors(cluster, (int16_t)a, 1, (rd_kafka_resp_err_t)b);

@@ -7,8 +7,7 @@
  *     up BROKER
  *     rtt BROKER MS                   each of its answers is so late, what was asked is done
  *     delay BROKER MS                 the same, of its next produce request only
- *     fail ERROR COUNT                so many produce requests are answered with it, by any broker
- *     refuse API_KEY ERROR COUNT      so many requests of that kind are answered with it
+ *     refuse API_KEY ERROR COUNT      so many requests of that kind are answered so, by any broker
  *     answer ERROR EVERY              every so manieth produce request is, until "well"
  *     well
  *     asked                           its result: the produce requests since the last "answer"
